@@ -1,0 +1,28 @@
+import { z } from "zod";
+import { LaneId } from "./lane.ts";
+
+const count = z.number().nonnegative().finite();
+
+/** One second of counters on one node. `dropped` is part of `pps`; what the host received is the difference. */
+export const LaneSecond = z.strictObject({
+  lane: LaneId,
+  pps: count,
+  bps: count,
+  droppedPps: count,
+});
+export type LaneSecond = z.infer<typeof LaneSecond>;
+
+export const Observation = z.strictObject({
+  /** End of the second, ISO 8601 with milliseconds, UTC. */
+  at: z.iso.datetime({ precision: 3 }),
+  pps: count,
+  bps: count,
+  droppedPps: count,
+  passedPps: count,
+  passedBps: count,
+  /** Live VPN tunnels; null when no source could tell. */
+  tunnels: z.number().int().nonnegative().nullable(),
+  /** Lanes with traffic in this second. */
+  lanes: z.array(LaneSecond).max(256),
+});
+export type Observation = z.infer<typeof Observation>;

@@ -1,0 +1,77 @@
+import { z } from "zod";
+import { AgentEvent, EventId } from "./event.ts";
+import { VpnPort } from "./lane.ts";
+import { Observation } from "./observation.ts";
+import { NodePolicy } from "./policy.ts";
+
+/**
+ * The agents' door, JSON over HTTPS, served by ingest.
+ * POST /agent/v1/enroll         EnrollRequest -> EnrollResponse        token in the body, once
+ * POST /agent/v1/report         Report -> ReportResponse               Authorization: Bearer <node key>
+ * GET  /agent/v1/policy/stream  text/event-stream of `policy` events   Authorization: Bearer <node key>; data: NodePolicy
+ * Errors are application/problem+json (RFC 9457); 503 carries Retry-After.
+ */
+export const AGENT_PATHS = {
+  enroll: "/agent/v1/enroll",
+  report: "/agent/v1/report",
+  policyStream: "/agent/v1/policy/stream",
+} as const;
+
+export const EnrollRequest = z.strictObject({
+  token: z.string().min(16).max(200),
+  /** Chosen once by the node and kept: enrolling twice gives the same node. */
+  machineId: z.string().min(8).max(128),
+  hostname: z.string().min(1).max(253),
+  agentVersion: z.string().max(64),
+  kernel: z.string().max(200),
+  ports: z.array(VpnPort).max(64),
+});
+export type EnrollRequest = z.infer<typeof EnrollRequest>;
+
+export const EnrollResponse = z.strictObject({
+  nodeId: z.string().max(64),
+  /** Shown once; the service keeps only its hash. */
+  nodeKey: z.string().max(200),
+  policy: NodePolicy,
+});
+export type EnrollResponse = z.infer<typeof EnrollResponse>;
+
+export const MAX_REPORT_EVENTS = 200;
+export const MAX_REPORT_OBSERVATIONS = 120;
+
+export const Report = z.strictObject({
+  sentAt: z.iso.datetime({ precision: 3 }),
+  agentVersion: z.string().max(64),
+  /** The policy revision in force, and why a newer one was not taken. */
+  appliedRevision: z.number().int().min(0),
+  policyError: z.string().max(500).optional(),
+  events: z.array(AgentEvent).max(MAX_REPORT_EVENTS),
+  observations: z.array(Observation).max(MAX_REPORT_OBSERVATIONS),
+});
+export type Report = z.infer<typeof Report>;
+
+export const ReportResponse = z.strictObject({
+  /** Events that are stored now, the ones seen before included: the node may forget them. */
+  acknowledged: z.array(EventId).max(MAX_REPORT_EVENTS),
+  wantedRevision: z.number().int().min(0),
+});
+export type ReportResponse = z.infer<typeof ReportResponse>;
+
+/** One server-sent event of a browser's live stream. */
+export const LiveFrame = z.discriminatedUnion("type", [
+  z.strictObject({
+    type: z.literal("observation"),
+    nodeId: z.string(),
+    at: z.string(),
+    pps: z.number(),
+    bps: z.number(),
+    droppedPps: z.number(),
+    passedPps: z.number(),
+    tunnels: z.number().nullable(),
+  }),
+  /** Something about this incident is new: fetch it again. */
+  z.strictObject({ type: z.literal("incident"), incidentId: z.string(), change: z.string() }),
+  /** A node enrolled, changed or applied a policy. */
+  z.strictObject({ type: z.literal("node"), nodeId: z.string(), change: z.string() }),
+]);
+export type LiveFrame = z.infer<typeof LiveFrame>;
