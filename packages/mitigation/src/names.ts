@@ -1,0 +1,17 @@
+import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
+
+/** nft identifier of a lane: `udp:51820:malformed` -> `udp_51820_malformed`. */
+export const nameOf = (lane: LaneId): string => lane.replaceAll(":", "_");
+
+/** Counter of everything that arrives on a lane, before any drop. */
+export const arrivedCounter = (lane: LaneId): string => `n_${nameOf(lane)}`;
+/** Counter of what a lane's mitigation drops. */
+export const droppedCounter = (lane: LaneId): string => `d_${nameOf(lane)}`;
+/** Counter of what it would drop, in observe mode. */
+export const observedCounter = (lane: LaneId): string => `o_${nameOf(lane)}`;
+/** Set whose timed elements (the address families) arm a lane; empty means no mitigation. */
+export const armedSet = (lane: LaneId): string => `a_${nameOf(lane)}`;
+/** The same for counting without dropping. */
+export const watchedSet = (lane: LaneId): string => `w_${nameOf(lane)}`;
+
+export const portChain = (port: Pick<VpnPort, "port" | "transport">): string => `${port.transport}_${port.port}`;

@@ -1,0 +1,282 @@
+import { hostLane, type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
+import type { HostFacts } from "./facts.ts";
+import { canMitigate, lanesOf } from "./lanes.ts";
+import { mitigationOf, withVerdict } from "./mitigations.ts";
+import { armedSet, arrivedCounter, droppedCounter, nameOf, observedCounter, portChain, watchedSet } from "./names.ts";
+import { portRules } from "./ports.ts";
+import { REFLECTOR_PORTS } from "./reflectors.ts";
+
+/** Hook priority at ingress: before every usual chain, so that a drop costs no connection tracking. */
+const INGRESS_PRIORITY = -500;
+/** Without an ingress hook: before connection tracking (-200) and defragmentation (-400). */
+const PREROUTING_PRIORITY = -450;
+const LEARN_PRIORITY = -350;
+/** After source NAT (100), so that what is learned is what the wire carries. */
+const ASKED_PRIORITY = 310;
+
+const SAMPLE_BYTES = 128;
+/** Samples that one lane may hand up at once, and all lanes together. */
+const LANE_BURST = 64;
+const TOTAL_BURST = 200;
+
+const timed = (type: string, size: number, timeout: string) =>
+  `{ typeof ${type}; size ${size}; flags dynamic,timeout; timeout ${timeout}; }`;
+const keyed = (type: string, size: number, timeout: string) =>
+  `{ type ${type}; size ${size}; flags dynamic,timeout; timeout ${timeout}; }`;
+
+/**
+ * Sets that packets feed. They outlive a reload: live tunnels depend on what they hold. WireGuard rejects a session after
+ * 180 s (whitepaper 6.1), so an index issued 240 s ago is dead.
+ */
+const LEARNED_SETS = [
+  `set wg_index ${timed("@th,96,32", 65536, "4m")}`,
+  // Indices that known peers used before the agent saw them issued; apart, so that they cannot crowd out the issued ones.
+  `set wg_seen ${timed("@th,96,32", 65536, "4m")}`,
+  `set peer4 ${timed("ip saddr . udp sport", 65536, "5m")}`,
+  `set peer6 ${timed("ip6 saddr . udp sport", 65536, "5m")}`,
+  `set ipsec4 ${keyed("ipv4_addr", 65536, "5m")}`,
+  `set ipsec6 ${keyed("ipv6_addr", 65536, "5m")}`,
+  `set asked4 ${timed("ip saddr . udp sport", 65536, "1m")}`,
+  `set asked6 ${timed("ip6 saddr . udp sport", 65536, "1m")}`,
+  `set askedtcp4 ${timed("ip saddr . tcp sport", 65536, "2m")}`,
+  `set askedtcp6 ${timed("ip6 saddr . tcp sport", 65536, "2m")}`,
+  `set proto4 ${timed("ip saddr . meta l4proto", 4096, "5m")}`,
+  `set proto6 ${timed("ip6 saddr . meta l4proto", 4096, "5m")}`,
+  `set retry4 ${timed("ip saddr . udp sport", 262144, "8s")}`,
+  `set retry6 ${timed("ip6 saddr . udp sport", 262144, "8s")}`,
+  `set synrate4 ${keyed("ipv4_addr", 65536, "10s")}`,
+  `set synrate6 ${keyed("ipv6_addr", 65536, "10s")}`,
+];
+
+/**
+ * The whole table, as one transaction for `nft -f`: learned sets, counters and leases of a table that stands already live
+ * on, its chains are emptied and written anew. Known peers are seeded in the same transaction, so nobody who is connected
+ * notices.
+ */
+export function toNftables(facts: HostFacts): string {
+  const lanes = lanesOf(facts.ports);
+  const chains = [
+    ...laneChains(lanes, facts),
+    ...facts.ports.map((port) => portChainText(port)),
+    hostChain(facts),
+    ...hookChains(facts),
+  ];
+  const table = `inet ${facts.table}`;
+  return [
+    `table ${table} {`,
+    ...LEARNED_SETS.map(indent),
+    indent(`limit sampler { rate ${facts.samplesPerSecond}/second burst ${TOTAL_BURST} packets; }`),
+    ...lanes.flatMap((lane) => laneObjects(lane)).map(indent),
+    indent(neverSet(4, facts.neverBlock)),
+    indent(neverSet(6, facts.neverBlock)),
+    ...chains.map(({ name, hook }) => indent(`chain ${name} { ${hook ?? ""} }`)),
+    "}",
+    ...chains.map(({ name }) => `flush chain ${table} ${name}`),
+    `table ${table} {`,
+    ...chains.flatMap(({ name, rules }) => [`chain ${name} {`, ...rules.map(indent), "}"].map(indent)),
+    "}",
+    ...seedElements(facts),
+    "",
+  ].join("\n");
+}
+
+/** Removes everything of ours. */
+export const toRemoval = (table: string): string => `delete table inet ${table}\n`;
+
+type Chain = { name: string; hook?: string; rules: string[] };
+const indent = (line: string) => `  ${line}`;
+
+function laneObjects(lane: LaneId): string[] {
+  const objects = [`counter ${arrivedCounter(lane)} { }`];
+  if (!canMitigate(lane)) return objects;
+  return [
+    ...objects,
+    `counter ${droppedCounter(lane)} { }`,
+    `counter ${observedCounter(lane)} { }`,
+    // The dead-man switch: an element is the lease of one address family; when it runs out the lane is open again.
+    `set ${armedSet(lane)} { type nf_proto; flags timeout; }`,
+    `set ${watchedSet(lane)} { type nf_proto; flags timeout; }`,
+  ];
+}
+
+/** Counts a lane, wakes the agent when its rate trips, and enters the mitigation while the lane is armed. */
+function laneChains(lanes: LaneId[], facts: HostFacts): Chain[] {
+  const spare = sparing(facts.neverBlock);
+  return lanes.flatMap((lane) => {
+    const name = nameOf(lane);
+    const { pps, burst } = facts.trips(lane);
+    const share = Math.max(1, Math.floor(facts.samplesPerSecond / 4));
+    const count = `counter name ${arrivedCounter(lane)}`;
+    const trip =
+      `limit rate over ${pps}/second burst ${burst} packets limit rate ${share}/second burst ${LANE_BURST} packets ` +
+      `limit name "sampler" log prefix "${lane}" group ${facts.nflogGroup} snaplen ${SAMPLE_BYTES} queue-threshold 1`;
+    const mitigation = mitigationOf(lane, facts.ports);
+    if (!mitigation) return [{ name: `l_${name}`, rules: [count, trip, "accept"] }];
+    const body = (counter: string, verdict: "drop" | "accept") => [
+      ...spare,
+      ...mitigation.rules.map((rule) => withVerdict(rule, counter, verdict)),
+    ];
+    return [
+      { name: `m_${name}`, rules: body(droppedCounter(lane), "drop") },
+      { name: `o_${name}`, rules: body(observedCounter(lane), "accept") },
+      {
+        name: `l_${name}`,
+        rules: [
+          count,
+          trip,
+          `meta nfproto @${armedSet(lane)} goto m_${name}`,
+          `meta nfproto @${watchedSet(lane)} goto o_${name}`,
+        ],
+      },
+    ];
+  });
+}
+
+const portChainText = (port: VpnPort): Chain => ({ name: portChain(port), rules: portRules(port) });
+
+const to = (lane: LaneId) => `goto l_${nameOf(lane)}`;
+
+/** Everything that is not for a VPN port, by protocol. Fragments first: a later one has no ports to look at. */
+function hostChain(facts: HostFacts): Chain {
+  const tcpPorts = facts.ports.filter((port) => port.transport === "tcp");
+  const host = (cls: Parameters<typeof hostLane>[0]) => to(hostLane(cls));
+  return {
+    name: "host",
+    rules: [
+      `ip frag-off & 0x3fff != 0 ${host("fragment")}`,
+      `exthdr frag exists ${host("fragment")}`,
+      `tcp flags & (fin|syn|rst|ack) == syn ${host("syn")}`,
+      `tcp flags & (syn|ack) == (syn|ack) ip saddr . tcp sport @askedtcp4 ${host("tcp")}`,
+      `tcp flags & (syn|ack) == (syn|ack) ip6 saddr . tcp sport @askedtcp6 ${host("tcp")}`,
+      `tcp flags & (syn|ack) == (syn|ack) ${host("synack")}`,
+      ...tcpPorts.map((port) => `tcp dport ${port.port} ${to(vpnLane(port, "data"))}`),
+      `tcp flags & rst == rst ${host("rst")}`,
+      `meta l4proto tcp ${host("tcp")}`,
+      `udp sport ${REFLECTOR_SET} ip saddr . udp sport @asked4 ${host("udp")}`,
+      `udp sport ${REFLECTOR_SET} ip6 saddr . udp sport @asked6 ${host("udp")}`,
+      `udp sport ${REFLECTOR_SET} ${host("reflected")}`,
+      `meta l4proto udp ${host("udp")}`,
+      `meta l4proto { icmp, ipv6-icmp } ${host("icmp")}`,
+      "ip saddr . meta l4proto @proto4 accept",
+      "ip6 saddr . meta l4proto @proto6 accept",
+      "meta l4proto esp ip saddr @ipsec4 accept",
+      "meta l4proto esp ip6 saddr @ipsec6 accept",
+      `meta l4proto gre ${host("gre")}`,
+      `meta l4proto esp ${host("esp")}`,
+      `meta l4proto ah ${host("ah")}`,
+      host("protocol"),
+    ],
+  };
+}
+const REFLECTOR_SET = `{ ${REFLECTOR_PORTS.join(", ")} }`;
+
+function hookChains(facts: HostFacts): Chain[] {
+  const udpPorts = facts.ports.filter((port) => port.transport === "udp");
+  const vmap = udpPorts.map((port) => `${port.port} : goto ${portChain(port)}`).join(", ");
+  const names = facts.interfaces.map((name) => `"${name}"`).join(", ");
+  const enter = [...(vmap ? [`udp dport vmap { ${vmap} }`] : []), "goto host"];
+  const entry: Chain =
+    facts.hook === "ingress"
+      ? {
+          name: "observe",
+          hook: `type filter hook ingress devices = { ${names} } priority ${INGRESS_PRIORITY}; policy accept;`,
+          rules: enter,
+        }
+      : {
+          name: "observe",
+          hook: `type filter hook prerouting priority ${PREROUTING_PRIORITY}; policy accept;`,
+          rules: [`iifname != { ${names} } accept`, ...enter],
+        };
+  return [
+    entry,
+    {
+      name: "learn",
+      hook: `type filter hook output priority ${LEARN_PRIORITY}; policy accept;`,
+      rules: learnRules(udpPorts),
+    },
+    {
+      name: "asked",
+      hook: `type filter hook postrouting priority ${ASKED_PRIORITY}; policy accept;`,
+      rules: ASKED_RULES,
+    },
+  ];
+}
+
+/** What the server itself sends proves who is real: see docs/mitigation.md. */
+function learnRules(udpPorts: VpnPort[]): string[] {
+  const peers = (guard: string) => [
+    `${guard} update @peer4 { ip daddr . udp dport }`,
+    `${guard} update @peer6 { ip6 daddr . udp dport }`,
+  ];
+  const ipsec = (guard: string) => [`${guard} update @ipsec4 { ip daddr }`, `${guard} update @ipsec6 { ip6 daddr }`];
+  return udpPorts.flatMap((port) => {
+    const from = `udp sport ${port.port}`;
+    switch (port.protocol) {
+      case "wireguard":
+        return [
+          `${from} @th,64,32 { 0x01000000, 0x02000000 } update @wg_index { @th,96,32 }`,
+          // A cookie reply goes to anyone, a response and data only to an authenticated peer.
+          ...peers(`${from} udp length >= 40 @th,64,32 != 0x03000000`),
+        ];
+      case "openvpn":
+        // Opcodes 4, 6 and 9 (control, data) go only to a peer that answered the server's reset.
+        return peers(`${from} @th,64,5 { 4, 6, 9 }`);
+      case "ike":
+        return [
+          ...ipsec(`${from} @th,208,8 { 35, 36, 37, 5, 6, 32 }`),
+          ...peers(`${from} @th,208,8 { 35, 36, 37, 5, 6, 32 }`),
+        ];
+      case "ipsec_nat_t":
+        // The client speaks first after IKE_AUTH, so the answer to that proves it, and so does ESP that we send.
+        return ["@th,64,32 0 @th,240,8 { 35, 36, 37, 5, 6, 32 }", "@th,64,32 > 255"].flatMap((shape) => [
+          ...ipsec(`${from} ${shape}`),
+          ...peers(`${from} ${shape}`),
+        ]);
+      default:
+        return peers(from);
+    }
+  });
+}
+
+const ASKED_RULES = [
+  `udp dport ${REFLECTOR_SET} update @asked4 { ip daddr . udp dport }`,
+  `udp dport ${REFLECTOR_SET} update @asked6 { ip6 daddr . udp dport }`,
+  "tcp flags & (fin|syn|rst|ack) == syn update @askedtcp4 { ip daddr . tcp dport }",
+  "tcp flags & (fin|syn|rst|ack) == syn update @askedtcp6 { ip6 daddr . tcp dport }",
+  "meta l4proto { gre, esp, ah } update @proto4 { ip daddr . meta l4proto }",
+  "meta l4proto { gre, esp, ah } update @proto6 { ip6 daddr . meta l4proto }",
+];
+
+const isV6 = (address: string) => address.includes(":");
+
+function neverSet(family: 4 | 6, prefixes: string[]): string {
+  const mine = prefixes.filter((prefix) => isV6(prefix) === (family === 6));
+  const elements = mine.length > 0 ? ` elements = { ${mine.join(", ")} };` : "";
+  return `set never${family} { type ipv${family}_addr; flags interval; auto-merge;${elements} }`;
+}
+
+/** Whoever may never be blocked passes every mitigation; no rule at all when the list is empty, because junk pays for it. */
+function sparing(prefixes: string[]): string[] {
+  return [
+    ...(prefixes.some((prefix) => !isV6(prefix)) ? ["ip saddr @never4 accept"] : []),
+    ...(prefixes.some(isV6) ? ["ip6 saddr @never6 accept"] : []),
+  ];
+}
+
+function seedElements(facts: HostFacts): string[] {
+  const table = `inet ${facts.table}`;
+  const add = (set: string, peers: HostFacts["seeds"]) =>
+    peers.length > 0
+      ? [`add element ${table} ${set} { ${peers.map((peer) => `${peer.address} . ${peer.port}`).join(", ")} }`]
+      : [];
+  return [
+    ...add(
+      "peer4",
+      facts.seeds.filter((peer) => !isV6(peer.address)),
+    ),
+    ...add(
+      "peer6",
+      facts.seeds.filter((peer) => isV6(peer.address)),
+    ),
+  ];
+}

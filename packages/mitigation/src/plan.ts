@@ -1,0 +1,51 @@
+import type { AppliedMitigation } from "@flowtriq/protocol/event";
+import { isVector } from "@flowtriq/protocol/event";
+import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
+import type { Mode, Policy } from "@flowtriq/protocol/policy";
+import type { TrafficVerdict } from "@flowtriq/protocol/vector";
+import { mitigationOf, withVerdict } from "./mitigations.ts";
+import { armedSet, droppedCounter, nameOf, observedCounter } from "./names.ts";
+
+/** What the planner must know about an attack. */
+export type PlannedAttack = { id: string; verdict: TrafficVerdict; lanes: LaneId[]; withdrawn: boolean };
+
+/** The whole set of mitigations wanted now. */
+export type Plan = {
+  /** Lanes that drop, and lanes that only count what they would drop. */
+  armed: LaneId[];
+  watched: LaneId[];
+  byAttack: Map<string, { mode: Mode; dryRun: boolean; mitigations: AppliedMitigation[] }>;
+};
+
+/** Mode that the policy sets for this verdict. A reconnect storm is never dropped. */
+export const modeFor = (policy: Policy, verdict: TrafficVerdict): Mode =>
+  isVector(verdict) ? (policy.vectorModes[verdict] ?? policy.mode) : "observe";
+
+/** Policy and attacks in, mitigations out: all that is wanted now, not a change to it. */
+export function plan(policy: Policy, attacks: PlannedAttack[], ports: VpnPort[]): Plan {
+  const armed = new Set<LaneId>();
+  const watched = new Set<LaneId>();
+  const byAttack: Plan["byAttack"] = new Map();
+  for (const attack of attacks) {
+    if (attack.withdrawn) continue;
+    const mode = modeFor(policy, attack.verdict);
+    const dryRun = mode !== "enforce";
+    const mitigations = attack.lanes.flatMap((lane) => describe(lane, ports, dryRun));
+    if (mitigations.length === 0) continue;
+    for (const { lane } of mitigations) (dryRun ? watched : armed).add(lane);
+    byAttack.set(attack.id, { mode, dryRun, mitigations });
+  }
+  for (const lane of armed) watched.delete(lane);
+  return { armed: [...armed], watched: [...watched], byAttack };
+}
+
+/** A lane's mitigation as an operator reads it: words, and the rules as the kernel holds them. */
+function describe(lane: LaneId, ports: VpnPort[], dryRun: boolean): AppliedMitigation[] {
+  const found = mitigationOf(lane, ports);
+  if (!found) return [];
+  const counter = dryRun ? observedCounter(lane) : droppedCounter(lane);
+  const rules = found.rules.map((rule) => withVerdict(rule, counter, dryRun ? "accept" : "drop"));
+  return [
+    { id: `mit_${nameOf(lane)}`, lane, words: found.words, rules: [`meta nfproto @${armedSet(lane)}`, ...rules] },
+  ];
+}
