@@ -63,12 +63,17 @@ function sources(folder, seen = new Set()) {
 export function hashOf(folders, more = ["pnpm-lock.yaml", "tsconfig.base.json", "infra/local/build.mjs"]) {
   const hash = createHash("sha256").update(process.version);
   const visit = (path) => {
-    for (const entry of readdirSync(join(ROOT, path), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    for (const entry of readdirSync(join(ROOT, path), { withFileTypes: true }).sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    )) {
       const below = `${path}/${entry.name}`;
       if (entry.isDirectory()) {
         if (!NOT_SOURCE.has(entry.name)) visit(below);
       } else if (entry.isFile() && !/\.test\.tsx?$|\.tsbuildinfo$|^next-env\.d\.ts$/.test(entry.name)) {
-        hash.update(`${below}\0`).update(readFileSync(join(ROOT, below))).update("\0");
+        hash
+          .update(`${below}\0`)
+          .update(readFileSync(join(ROOT, below)))
+          .update("\0");
       }
     }
   };

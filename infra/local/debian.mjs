@@ -59,7 +59,8 @@ async function install(names, say) {
   try {
     await run("apt-get", install, { env, log: LOG, onLine: say }).catch(async () => {
       // A fresh machine has no package lists, an old one has lists of versions that are gone.
-      const advice = "Check the network and /etc/apt/sources.list, or install the packages yourself and use --no-system-packages.";
+      const advice =
+        "Check the network and /etc/apt/sources.list, or install the packages yourself and use --no-system-packages.";
       await run("apt-get", ["update", ...APT], { env, log: `${LOG}.update`, onLine: say, advice });
       await run("apt-get", install, { env, log: LOG, onLine: say, advice });
     });
@@ -84,7 +85,17 @@ function keepServicesDown() {
 async function unpackRedis() {
   const target = join(ROOT, ".local/debian");
   const debs = join(ROOT, ".local/apt/debs");
-  const wanted = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1", "liblua5.1-0", "lua-bitop", "lua-cjson", "libatomic1", "libhiredis0.14"];
+  const wanted = [
+    "redis-server",
+    "redis-tools",
+    "libjemalloc2",
+    "liblzf1",
+    "liblua5.1-0",
+    "lua-bitop",
+    "lua-cjson",
+    "libatomic1",
+    "libhiredis0.14",
+  ];
   await step("Unpacking Redis under .local (nothing is installed)", async (say) => {
     rmSync(debs, { recursive: true, force: true });
     mkdirSync(debs, { recursive: true });

@@ -69,7 +69,9 @@ export function run(command, args, { cwd, env = process.env, log, onLine = () =>
       if (code === 0) return done(printed);
       const where = log ? `\nAll of its output: ${log}` : "";
       const end = lines.join("\n").trimEnd();
-      fail(new Problem(`${[command, ...args].join(" ")} failed (${signal ?? code}):\n${end}${where}\n${advice}`.trimEnd()));
+      fail(
+        new Problem(`${[command, ...args].join(" ")} failed (${signal ?? code}):\n${end}${where}\n${advice}`.trimEnd()),
+      );
     });
   });
 }

@@ -53,7 +53,9 @@ async function npmPackages() {
     });
   });
   if (!existsSync(join(ROOT, "node_modules/.bin/tsx"))) {
-    throw new Problem("pnpm finished but node_modules is incomplete. Remove node_modules and run the same command again.");
+    throw new Problem(
+      "pnpm finished but node_modules is incomplete. Remove node_modules and run the same command again.",
+    );
   }
   stamp("npm", hash);
 }
