@@ -1,0 +1,20 @@
+import { inject } from "vitest";
+import { type Database, openDatabase, useDatabase } from "./client.ts";
+import { createDatabase, dropDatabase, nameOf } from "./test-database.ts";
+
+export type TestDatabase = Database & { url: string; drop(): Promise<void> };
+
+/** A migrated database of this test file's own, made the process's database; call `drop()` in afterAll. */
+export async function freshDatabase(): Promise<TestDatabase> {
+  const template = inject("templateUrl");
+  const url = await createDatabase(template, nameOf(template));
+  const opened = useDatabase(openDatabase({ url, connections: 5, systemConnections: 3 }));
+  return {
+    ...opened,
+    url,
+    drop: async () => {
+      await opened.close();
+      await dropDatabase(url);
+    },
+  };
+}
