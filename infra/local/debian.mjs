@@ -1,8 +1,9 @@
 // The Debian packages that the product's demonstration and tests stand on.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { onPath } from "./processes.mjs";
 import { Problem, run, step } from "./progress.mjs";
-import { findRedis, onPath, ROOT } from "./services.mjs";
+import { findRedis, ROOT } from "./services.mjs";
 
 const RUNTIME = [
   ["nftables", "nft", "the agent's rules"],

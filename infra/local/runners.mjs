@@ -41,7 +41,7 @@ export async function runVitest(project, { name = project, env = {}, minutes = 1
   rmSync(report, { force: true });
   const command = [
     join(BIN, "vitest"),
-    ...["run", "--root", ROOT, "--project", project],
+    ...["run", "--root", ROOT, "--config", join(ROOT, "infra/local/vitest.config.ts"), "--project", project],
     ...["--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
     ...args,
   ];

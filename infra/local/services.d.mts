@@ -17,7 +17,6 @@ export function startPostgres(options: {
 /** With REDIS_URL in `env` (default: process.env) it starts nothing. */
 export function startRedis(options: { dir: string; port?: number; env?: Environment }): Promise<Service>;
 export function findRedis(): { file: string; env: Record<string, string> } | undefined;
-export function onPath(name: string): string | undefined;
 export function postgresBinaries(): string;
 /** The given port if it is free, or any free one on loopback. */
 export function freePort(wanted?: number, who?: string): Promise<number>;

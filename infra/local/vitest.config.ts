@@ -8,6 +8,7 @@ const IGNORED = ["**/node_modules/**", "**/dist/**", "**/.next/**"];
 
 const serial = { fileParallelism: false, maxWorkers: 1 };
 
+/** All tests by what they need. Not at the root, where vitest would take it for every package. */
 export default defineConfig({
   test: {
     projects: [
