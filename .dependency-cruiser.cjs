@@ -33,7 +33,10 @@ const LIBRARIES = {
 };
 
 /** Tests and build scripts may reach further than the code they stand beside. */
-const source = (room) => ({ path: `^${room}/src/`, pathNot: "\\.test\\.tsx?$|^packages/db/src/factories|/src/test/" });
+const source = (room) => ({
+  path: `^${room}/src/`,
+  pathNot: "\\.test\\.tsx?$|^packages/db/src/(test-[a-z]+|testing|factories)\\.ts$",
+});
 const npm = (names) => `(^|/)node_modules/(${names.join("|")})(/|$)`;
 
 module.exports = {

@@ -99,7 +99,13 @@ function inherit([command, ...args], env, minutes = 10) {
     const child = spawn(command, args, {
       cwd: ROOT,
       stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", NEXT_TELEMETRY_DISABLED: "1", ...env },
+      env: {
+        ...process.env,
+        PATH: `${BIN}:${process.env.PATH ?? ""}`,
+        TURBO_TELEMETRY_DISABLED: "1",
+        NEXT_TELEMETRY_DISABLED: "1",
+        ...env,
+      },
     });
     let late = false;
     const timers = [

@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { ROOT } from "./services.mjs";
 
 /** Rooms whose tests talk to a real Postgres or Redis. */
 const STORES = ["packages/db", "packages/metrics", "packages/services", "apps/ingest", "apps/worker"];
@@ -22,6 +24,8 @@ export default defineConfig({
       {
         test: {
           name: "stores",
+          // One Postgres and one Redis for all; each test file has a database of its own.
+          globalSetup: join(ROOT, "packages/db/src/test-services.ts"),
           include: [
             ...STORES.map((room) => `${room}/{src,test}/**/*.test.ts`),
             "{packages,apps}/*/{src,test}/**/*.db.test.ts",
