@@ -1,0 +1,97 @@
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { FloodOptions, FloodReport, type FloodRequest } from "./flood/request.ts";
+import { start, type Topology } from "./namespaces.ts";
+
+export type { FloodOptions } from "./flood/request.ts";
+
+export interface FloodResult {
+  /** Milliseconds since the epoch. */
+  firstPacketAt: number;
+  sent: number;
+  seconds: number;
+  pps: number;
+  /** [milliseconds since the first packet, packets handed over until then]. */
+  log: [number, number][];
+  family: 4 | 6;
+}
+
+export interface Flood {
+  /** Milliseconds since the epoch, with fractions: CLOCK_REALTIME right before the first packets went out. */
+  firstPacketAt: number;
+  result: Promise<FloodResult>;
+  /** Ends the flood early. */
+  stop(): Promise<FloodResult>;
+}
+
+/**
+ * Floods the lab's concentrator from its attacker's namespace. Resolves when the first packet is out; the ring is built before
+ * that (0.2 s). Throws on options outside their bounds. Ends by itself, also when this process dies.
+ */
+export async function flood(lab: Topology, options: FloodOptions): Promise<Flood> {
+  const parsed = FloodOptions.parse(options);
+  const request: FloodRequest = {
+    ...parsed,
+    interface: "eth0",
+    destination: lab.concentrator.address[parsed.family],
+    sourceMac: lab.floodMac,
+    destinationMac: lab.concentrator.mac,
+  };
+  const main = fileURLToPath(new URL("./flood/main.ts", import.meta.url));
+  const child = start(lab.attacker.namespace, [bunPath(), main, JSON.stringify(request)], { stdio: "pipe" });
+  let problem = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    problem = (problem + text).slice(-2000);
+  });
+
+  let firstPacketAt = Number.NaN;
+  const started = deferred<void>();
+  const ended = deferred<FloodResult>();
+  // A caller that only wants the start must not die of an unhandled end.
+  ended.promise.catch(() => {});
+  createInterface({ input: child.stdout! }).on("line", (line) => {
+    const report = FloodReport.parse(JSON.parse(line));
+    if (report.event === "first") {
+      firstPacketAt = report.at;
+      started.resolve();
+    } else {
+      const { event: _, ...result } = report;
+      ended.resolve({ ...result, firstPacketAt, family: parsed.family });
+    }
+  });
+  const fail = (error: Error) => {
+    started.reject(error);
+    ended.reject(error);
+  };
+  child.on("error", fail);
+  child.on("close", (code, signal) =>
+    fail(new Error(`the flood's sender ended with ${code ?? signal}: ${problem.trim()}`)),
+  );
+
+  await started.promise;
+  return {
+    firstPacketAt,
+    result: ended.promise,
+    stop() {
+      child.stdin?.end();
+      return ended.promise;
+    },
+  };
+}
+
+function deferred<T>() {
+  let resolve!: (value: T) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+/** Bun's binary is inside its npm package. */
+export function bunPath(): string {
+  const manifest = createRequire(import.meta.url).resolve("@oven/bun-linux-x64/package.json");
+  return fileURLToPath(new URL("./bin/bun", `file://${manifest}`));
+}
