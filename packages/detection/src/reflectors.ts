@@ -2,8 +2,8 @@ import type { Vector } from "@flowtriq/protocol/vector";
 
 /**
  * UDP services that answer strangers with more than they were asked, by port: what an unasked packet from that port most
- * likely is. Ordinary traffic comes from these ports too, so a port alone never convicts: see `Learned.asked`.
- * Sources: CISA alert TA14-017A and its updates, Shadowserver's list of accessible UDP services.
+ * likely is. Ordinary traffic comes from these ports too, so a port alone never convicts. The kernel's lane `host:reflected`
+ * knows a shorter list, see REFLECTOR_PORTS. Sources: CISA alert TA14-017A and its updates, Shadowserver's list of accessible UDP services.
  */
 export const REFLECTORS: ReadonlyMap<number, Vector> = new Map<number, Vector>([
   [17, "udp_amplification"], // quote of the day
@@ -55,5 +55,3 @@ export const REFLECTORS: ReadonlyMap<number, Vector> = new Map<number, Vector>([
   [41794, "udp_amplification"], // Crestron
   [47808, "udp_amplification"], // BACnet
 ]);
-
-export const REFLECTOR_PORTS: readonly number[] = [...REFLECTORS.keys()];

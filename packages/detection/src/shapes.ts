@@ -18,24 +18,17 @@ export const WIREGUARD = {
 
 /** p0 = opcode << 3 | key id. A stranger's packets carry key id 0. */
 export const OPENVPN = {
-  /** Session id at p1-8, never zero. */
-  handshake: [
-    { first: 0x38, minLength: 14 }, // 7, hard reset V2
-    { first: 0x50, minLength: 344 }, // 10, hard reset V3: a wrapped client key is at least 290 octets
-  ],
-  control: [
-    { first: 0x20, minLength: 14 }, // 4, control V1
-    { first: 0x28, minLength: 22 }, // 5, acknowledgement V1
-    { first: 0x58, minLength: 344 }, // 11, control with wrapped client key
-  ],
-  /** Any key id: the opcode alone is compared. */
-  data: [
-    { opcode: 3, minLength: 14 }, // soft reset
-    { opcode: 6, minLength: 21 }, // data V1
-    { opcode: 9, minLength: 24 }, // data V2
-  ],
+  minLength: 14,
+  /** Client hard resets V2 and V3 (opcodes 7 and 10), with a session id at p1-8 that is never zero. */
+  handshake: [0x38, 0x50],
+  /** Control V1, acknowledgement V1, control with a wrapped client key (4, 5, 11). */
+  control: [0x20, 0x28, 0x58],
+  /** Opcodes of soft reset, data V1 and data V2, with any key id. */
+  data: [3, 6, 9],
   sessionIdAt: 1,
   serverResetOpcode: 8,
+  /** Opcodes that a server sends only to a peer that answered its reset. */
+  proving: [4, 6, 9],
 } as const;
 
 /** On port 4500 all offsets are 4 more, behind a zero word. */
@@ -46,31 +39,21 @@ export const IKE = {
   versionAt: 17,
   exchangeAt: 18,
   flagsAt: 19,
-  /** Equals the payload length (less the zero word on 4500). */
+  /** Equals the payload length (less the zero word on 4500); the kernel compares only that the upper half is zero. */
   lengthAt: 24,
   minLength: 28,
+  versions: [0x10, 0x20],
   flags: { initiator: 0x08, response: 0x20 },
-  v2: {
-    version: 0x20,
-    /** The only ones whose responder SPI may be zero; without the response flag they open a session. 38: RFC 5723. */
-    opening: [34, 38],
-    exchanges: [34, 35, 36, 37, 38, 43, 44],
-    /** Exchanges that we send only inside an IKE SA: they prove the peer. */
-    proving: [35, 36, 37],
-  },
-  v1: {
-    version: 0x10,
-    /** Main mode and aggressive mode. */
-    opening: [2, 4],
-    exchanges: [2, 4, 5, 6, 32],
-    /** Transaction and quick mode: only after phase 1. */
-    proving: [6, 32],
-  },
-  natT: { keepalive: 0xff, markerLength: 4, minSpi: 256, minEspLength: 16, espLengthMultiple: 4 },
+  /** IKE_SA_INIT; version 1: main and aggressive mode. With a responder SPI of zero they open a session. */
+  opening: [34, 2, 4],
+  exchanges: [2, 4, 5, 6, 32, 34, 35, 36, 37, 38, 43, 44],
+  /** Exchanges that we send only to a peer that has answered us. */
+  proving: [35, 36, 37, 5, 6, 32],
+  natT: { keepalive: 0xff, markerLength: 4, minSpi: 256, minEspLength: 16 },
 } as const;
 
-/** `data` is the shape of data, which proves nothing by itself; `keepalive` a datagram that means nothing (RFC 3948 2.3). */
-export type Shape = "handshake" | "control" | "data" | "keepalive" | "malformed";
+/** `data` is the shape of data, which proves nothing by itself. A NAT keepalive (RFC 3948 2.3) counts as `control`. */
+export type Shape = "handshake" | "control" | "data" | "malformed";
 
 /** Four octets of payload, big-endian; -1 where they were not captured. */
 export function word(payload: Uint8Array, at: number): number {
@@ -82,82 +65,74 @@ export function word(payload: Uint8Array, at: number): number {
 export const udpPayloadLength = (packet: Packet): number => packet.udpLength - 8;
 
 export const shapes = {
-  wireguard: wireguardShape,
+  wireguard: (packet) => wireguardShape(packet, false),
   openvpn: openvpnShape,
   ike: (packet) => ikeShape(packet.payload, udpPayloadLength(packet)),
   ipsec_nat_t: natTraversalShape,
   // Nothing published to hold these to: peers are known from what our side answers.
   softether: () => "data",
-  l2tp: () => "data",
+  // The first nibble holds the type and length bits (RFC 2661 3.1).
+  l2tp: ({ payload }) => (includes([0xc, 0x4, 0x0], (payload[0] ?? 0xff) >> 4) ? "handshake" : "malformed"),
   sstp: () => "data",
   other: () => "data",
 } satisfies Record<VpnProtocol, (packet: Packet) => Shape>;
 
-function wireguardShape(packet: Packet): Shape {
+/** `lenient`: the three octets after the type may hold anything. */
+export function wireguardShape(packet: Packet, lenient: boolean): Shape {
   const length = udpPayloadLength(packet);
-  switch (word(packet.payload, 0)) {
-    case WIREGUARD.initiation.word:
+  switch (wireguardType(packet, lenient)) {
+    case 1:
       return length === WIREGUARD.initiation.length ? "handshake" : "malformed";
-    case WIREGUARD.response.word:
+    case 2:
       return length === WIREGUARD.response.length ? "control" : "malformed";
-    case WIREGUARD.cookieReply.word:
+    case 3:
       return length === WIREGUARD.cookieReply.length ? "control" : "malformed";
-    case WIREGUARD.data.word:
+    case 4:
       return length >= WIREGUARD.data.minLength ? "data" : "malformed";
     default:
       return "malformed";
   }
 }
 
-/** The index at which a WireGuard packet addresses us; -1 for one that carries none. */
-export function receiverIndex({ payload }: Packet): number {
-  switch (word(payload, 0)) {
-    case WIREGUARD.response.word:
-      return word(payload, WIREGUARD.response.receiverAt);
-    case WIREGUARD.cookieReply.word:
-    case WIREGUARD.data.word:
-      return word(payload, WIREGUARD.data.receiverAt);
-    default:
-      return -1;
-  }
+/** 1 to 4, or 0 for anything else. */
+export function wireguardType({ payload }: Packet, lenient: boolean): number {
+  const type = payload[0] ?? 0;
+  return type <= 4 && (lenient || word(payload, 0) === type << 24) ? type : 0;
 }
 
-function openvpnShape(packet: Packet): Shape {
-  const length = udpPayloadLength(packet);
-  const first = packet.payload[0] ?? -1;
-  const fits = (message: { first: number; minLength: number }) =>
-    message.first === first && length >= message.minLength;
-  const session = (word(packet.payload, 1) | word(packet.payload, 5)) !== 0;
-  if (session && OPENVPN.handshake.some(fits)) return "handshake";
-  if (session && OPENVPN.control.some(fits)) return "control";
-  return OPENVPN.data.some(({ opcode, minLength }) => opcode === first >> 3 && length >= minLength)
-    ? "data"
-    : "malformed";
+/** The index at which a WireGuard packet addresses us; -1 for one that carries none. */
+export function receiverIndex(packet: Packet, lenient = false): number {
+  const type = wireguardType(packet, lenient);
+  if (type === 2) return word(packet.payload, WIREGUARD.response.receiverAt);
+  return type === 3 || type === 4 ? word(packet.payload, WIREGUARD.data.receiverAt) : -1;
+}
+
+function openvpnShape({ payload, udpLength }: Packet): Shape {
+  const first = payload[0] ?? -1;
+  if (udpLength - 8 < OPENVPN.minLength) return "malformed";
+  if (includes(OPENVPN.handshake, first)) return zero64(payload, OPENVPN.sessionIdAt) ? "malformed" : "handshake";
+  if (includes(OPENVPN.control, first)) return "control";
+  return includes(OPENVPN.data, first >> 3) ? "data" : "malformed";
 }
 
 function ikeShape(message: Uint8Array, length: number): Shape {
-  if (length < IKE.minLength || word(message, IKE.lengthAt) !== length) return "malformed";
-  if (zeroSpi(message, IKE.initiatorSpiAt)) return "malformed";
-  const version = message[IKE.versionAt] === IKE.v2.version ? IKE.v2 : IKE.v1;
+  if (length < IKE.minLength || word(message, IKE.lengthAt) >>> 16 !== 0) return "malformed";
+  if (zero64(message, IKE.initiatorSpiAt) || !includes(IKE.versions, message[IKE.versionAt]!)) return "malformed";
   const exchange = message[IKE.exchangeAt]!;
-  if (message[IKE.versionAt] !== version.version || !includes(version.exchanges, exchange)) return "malformed";
-  if (!zeroSpi(message, IKE.responderSpiAt)) return "control";
-  if (!includes(version.opening, exchange)) return "malformed";
-  // A cookie or "try another group" comes back to an initiator before there is a responder SPI (RFC 7296 2.6).
-  const response = version === IKE.v2 && (message[IKE.flagsAt]! & IKE.flags.response) !== 0;
-  return response ? "control" : "handshake";
+  if (includes(IKE.opening, exchange) && zero64(message, IKE.responderSpiAt)) return "handshake";
+  return includes(IKE.exchanges, exchange) ? "control" : "malformed";
 }
 
 function natTraversalShape(packet: Packet): Shape {
   const length = udpPayloadLength(packet);
-  const { keepalive, markerLength, minSpi, minEspLength, espLengthMultiple } = IKE.natT;
-  if (length === 1) return packet.payload[0] === keepalive ? "keepalive" : "malformed";
+  const { keepalive, markerLength, minSpi, minEspLength } = IKE.natT;
+  if (length === 1) return packet.payload[0] === keepalive ? "control" : "malformed";
   const spi = word(packet.payload, 0);
   if (spi === 0) return ikeShape(packet.payload.subarray(markerLength), length - markerLength);
-  return spi >= minSpi && length >= minEspLength && length % espLengthMultiple === 0 ? "data" : "malformed";
+  return spi >= minSpi && length >= minEspLength ? "data" : "malformed";
 }
 
-const zeroSpi = (message: Uint8Array, at: number) => word(message, at) === 0 && word(message, at + 4) === 0;
+const zero64 = (message: Uint8Array, at: number) => word(message, at) === 0 && word(message, at + 4) === 0;
 const includes = (list: readonly number[], value: number) => list.includes(value);
 
 /** Whether a packet that our own VPN server sends proves that its destination is genuine. */
@@ -166,24 +141,17 @@ export function provesPeer(packet: Packet, protocol: VpnProtocol): boolean {
   switch (protocol) {
     case "wireguard":
       // A cookie reply goes to anybody who knows the server's public key.
-      return word(payload, 0) !== WIREGUARD.cookieReply.word;
+      return udpPayloadLength(packet) >= WIREGUARD.data.minLength && word(payload, 0) !== WIREGUARD.cookieReply.word;
     case "openvpn":
-      // So does the server's half of a reset.
-      return payload.length > 0 && payload[0]! >> 3 !== OPENVPN.serverResetOpcode;
+      return payload.length > 0 && includes(OPENVPN.proving, payload[0]! >> 3);
     case "ike":
-      return provesIke(payload);
+      return includes(IKE.proving, payload[IKE.exchangeAt] ?? 0);
     case "ipsec_nat_t": {
       const spi = word(payload, 0);
-      return spi === 0 ? provesIke(payload.subarray(IKE.natT.markerLength)) : spi >= IKE.natT.minSpi;
+      const exchange = payload[IKE.natT.markerLength + IKE.exchangeAt] ?? 0;
+      return spi === 0 ? includes(IKE.proving, exchange) : spi >= IKE.natT.minSpi;
     }
     default:
       return true;
   }
-}
-
-function provesIke(message: Uint8Array): boolean {
-  const exchange = message[IKE.exchangeAt] ?? 0;
-  return message[IKE.versionAt] === IKE.v1.version
-    ? includes(IKE.v1.proving, exchange)
-    : includes(IKE.v2.proving, exchange);
 }
