@@ -150,7 +150,7 @@ export class NftSocket {
       let packets = 0;
       let bytes = 0;
       eachAttribute(buffer, start + 20, end, (type, from, to) => {
-        if (type === 2) name = buffer.latin1Slice(from, to - 1);
+        if (type === 2) name = buffer.toString("latin1", from, to - 1);
         else if (type === 4)
           eachAttribute(buffer, from, to, (inner, at) => {
             // 53 bits of packets last for decades at any rate a machine can see.
@@ -319,7 +319,7 @@ export class NflogListener {
         let prefix = "";
         let bytes: Uint8Array | undefined;
         eachAttribute(buffer, at + 20, at + size, (type, from, to) => {
-          if (type === 10) prefix = buffer.latin1Slice(from, to - 1);
+          if (type === 10) prefix = buffer.toString("latin1", from, to - 1);
           else if (type === 9) bytes = buffer.subarray(from, to);
         });
         if (bytes) onSample({ prefix, bytes });

@@ -14,7 +14,3 @@ export function lanesOf(ports: VpnPort[]): LaneId[] {
   );
   return [...vpn, ...HOST_LANE_CLASSES.map(hostLane)];
 }
-
-/** Lanes whose packets are never judged by a mitigation: genuine by proof, or not told apart yet. */
-export const canMitigate = (lane: LaneId): boolean =>
-  !lane.endsWith(":data") && !["host:udp", "host:tcp", "host:rst"].includes(lane);

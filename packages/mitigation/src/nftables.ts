@@ -1,6 +1,6 @@
 import { hostLane, type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
 import type { HostFacts } from "./facts.ts";
-import { canMitigate, lanesOf } from "./lanes.ts";
+import { lanesOf } from "./lanes.ts";
 import { mitigationOf, withVerdict } from "./mitigations.ts";
 import { armedSet, arrivedCounter, droppedCounter, nameOf, observedCounter, portChain, watchedSet } from "./names.ts";
 import { portRules } from "./ports.ts";
@@ -66,15 +66,15 @@ export function toNftables(facts: HostFacts): string {
     `table ${table} {`,
     ...LEARNED_SETS.map(indent),
     indent(`limit sampler { rate ${facts.samplesPerSecond}/second burst ${TOTAL_BURST} packets; }`),
-    ...lanes.flatMap((lane) => laneObjects(lane)).map(indent),
-    indent(neverSet(4, facts.neverBlock)),
-    indent(neverSet(6, facts.neverBlock)),
+    ...lanes.flatMap((lane) => laneObjects(lane, facts.ports)).map(indent),
+    ...NEVER_SETS.map(indent),
     ...chains.map(({ name, hook }) => indent(`chain ${name} { ${hook ?? ""} }`)),
     "}",
     ...chains.map(({ name }) => `flush chain ${table} ${name}`),
     `table ${table} {`,
     ...chains.flatMap(({ name, rules }) => [`chain ${name} {`, ...rules.map(indent), "}"].map(indent)),
     "}",
+    ...neverElements(facts),
     ...seedElements(facts),
     "",
   ].join("\n");
@@ -86,9 +86,9 @@ export const toRemoval = (table: string): string => `delete table inet ${table}\
 type Chain = { name: string; hook?: string; rules: string[] };
 const indent = (line: string) => `  ${line}`;
 
-function laneObjects(lane: LaneId): string[] {
+function laneObjects(lane: LaneId, ports: VpnPort[]): string[] {
   const objects = [`counter ${arrivedCounter(lane)} { }`];
-  if (!canMitigate(lane)) return objects;
+  if (!mitigationOf(lane, ports)) return objects;
   return [
     ...objects,
     `counter ${droppedCounter(lane)} { }`,
@@ -249,10 +249,15 @@ const ASKED_RULES = [
 
 const isV6 = (address: string) => address.includes(":");
 
-function neverSet(family: 4 | 6, prefixes: string[]): string {
-  const mine = prefixes.filter((prefix) => isV6(prefix) === (family === 6));
-  const elements = mine.length > 0 ? ` elements = { ${mine.join(", ")} };` : "";
-  return `set never${family} { type ipv${family}_addr; flags interval; auto-merge;${elements} }`;
+const NEVER_SETS = [4, 6].map((family) => `set never${family} { type ipv${family}_addr; flags interval; auto-merge; }`);
+
+/** The list as it is now: what an earlier policy spared is spared no longer. */
+function neverElements({ table, neverBlock }: HostFacts): string[] {
+  return ([4, 6] as const).flatMap((family) => {
+    const set = `inet ${table} never${family}`;
+    const mine = neverBlock.filter((prefix) => isV6(prefix) === (family === 6));
+    return [`flush set ${set}`, ...(mine.length > 0 ? [`add element ${set} { ${mine.join(", ")} }`] : [])];
+  });
 }
 
 /** Whoever may never be blocked passes every mitigation; no rule at all when the list is empty, because junk pays for it. */

@@ -51,8 +51,8 @@ const SHAPES: Record<VpnProtocol, (to: Lanes) => string[]> = {
   ],
   ike: (to) => [
     ...ikeHandshake(0, to),
-    "ip saddr @ipsec4 " + to.data,
-    "ip6 saddr @ipsec6 " + to.data,
+    `ip saddr @ipsec4 ${to.data}`,
+    `ip6 saddr @ipsec6 ${to.data}`,
     ...knownPeer(to.data),
     ...ikeControl(0, to),
     to.malformed,
@@ -63,8 +63,8 @@ const SHAPES: Record<VpnProtocol, (to: Lanes) => string[]> = {
     // The non-ESP marker: IKE follows, four bytes later (RFC 3948 2.2).
     ...ikeHandshake(32, to).map((rule) => `@th,64,32 0 ${rule}`),
     ...knownPeer(to.data),
-    "ip saddr @ipsec4 " + to.data,
-    "ip6 saddr @ipsec6 " + to.data,
+    `ip saddr @ipsec4 ${to.data}`,
+    `ip6 saddr @ipsec6 ${to.data}`,
     ...ikeControl(32, to).map((rule) => `@th,64,32 0 ${rule}`),
     `udp length 9 @th,64,8 0xff ${to.control}`,
     `@th,64,32 > 255 udp length >= 24 ${to.unissued}`,

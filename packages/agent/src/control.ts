@@ -1,0 +1,83 @@
+import fs from "node:fs";
+import net from "node:net";
+
+/**
+ * The running agent's local door: one JSON line in, one out, over a socket in the state folder (mode 0600: whoever may write
+ * there may command). Used by `status` and `withdraw`.
+ */
+export type Command = { command: "status" } | { command: "withdraw"; attack: string } | { command: "withdraw-all" };
+
+const MAX_LINE = 4_096;
+
+export function serveControl(path: string, handle: (command: Command) => unknown): { close: () => void } {
+  fs.rmSync(path, { force: true });
+  const server = net.createServer((socket) => {
+    let line = "";
+    socket.setEncoding("utf8");
+    socket.setTimeout(5_000, () => socket.destroy());
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (chunk) => {
+      line += chunk;
+      if (line.length > MAX_LINE) socket.destroy();
+      if (!line.includes("\n")) return;
+      socket.end(`${JSON.stringify(answer(line, handle))}\n`);
+    });
+  });
+  server.on("error", () => {});
+  server.listen(path, () => fs.chmodSync(path, 0o600));
+  server.unref();
+  return {
+    close: () => {
+      server.close();
+      fs.rmSync(path, { force: true });
+    },
+  };
+}
+
+function answer(line: string, handle: (command: Command) => unknown): unknown {
+  const command = parseCommand(line);
+  if (!command) return { error: "not a command" };
+  try {
+    return { ok: handle(command) };
+  } catch (error) {
+    return { error: (error as Error).message };
+  }
+}
+
+function parseCommand(line: string): Command | undefined {
+  try {
+    const { command, attack } = JSON.parse(line) as Record<string, unknown>;
+    if (command === "status" || command === "withdraw-all") return { command };
+    return command === "withdraw" && typeof attack === "string" ? { command, attack } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Asks the running agent; undefined when none runs there. */
+export function askAgent(path: string, command: Command): Promise<{ ok?: unknown; error?: string } | undefined> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const socket = net.createConnection(path);
+    socket.setEncoding("utf8");
+    socket.setTimeout(5_000, () => {
+      socket.destroy();
+      reject(new Error("the agent does not answer"));
+    });
+    socket.on("connect", () => socket.write(`${JSON.stringify(command)}\n`));
+    socket.on("data", (chunk) => {
+      text += chunk;
+    });
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(undefined);
+      else reject(error);
+    });
+    socket.on("end", () => {
+      try {
+        resolve(JSON.parse(text));
+      } catch {
+        reject(new Error("the agent's answer is not readable"));
+      }
+    });
+  });
+}

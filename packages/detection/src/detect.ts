@@ -1,0 +1,372 @@
+import type { Profile } from "@flowtriq/protocol/event";
+import { type LaneId, portOf, type VpnPort } from "@flowtriq/protocol/lane";
+import type { Policy } from "@flowtriq/protocol/policy";
+import type { TrafficVerdict } from "@flowtriq/protocol/vector";
+import { type Baselines, emptyBaseline, learn, normal } from "./baseline.ts";
+import { type Classification, classify } from "./classify.ts";
+import { type SampleContext, Summary, toProfile } from "./features.ts";
+import type { Packet } from "./packet.ts";
+import { classOf, floorOf, isStrangerLane } from "./thresholds.ts";
+import { fallbackVerdict } from "./verdict.ts";
+
+/** Cumulative counters of one lane, as the kernel holds them. `dropped` is part of `packets`. */
+export type LaneCount = { packets: number; bytes: number; dropped: number; droppedBytes: number };
+export type Counts = ReadonlyMap<LaneId, LaneCount>;
+/** Rates of one lane between two readings. */
+export type LaneRate = { pps: number; bps: number; droppedPps: number; droppedBps: number };
+
+export type DetectorOptions = {
+  ports: VpnPort[];
+  policy: Policy;
+  baselines: Baselines;
+  /** What the classifier may know: ports, WireGuard keys. */
+  samples: SampleContext;
+  /** A new attack id; the only thing that may be random. */
+  newId: () => string;
+};
+
+/** An attack as it stands. Times are epoch milliseconds. */
+export type Attack = {
+  id: string;
+  /** `udp:51820`, or `host` for what is not aimed at a VPN port. */
+  target: string;
+  lanes: LaneId[];
+  verdict: TrafficVerdict;
+  confidence: number;
+  evidence: string[];
+  firstPacketAt: number;
+  trippedAt: number;
+  startedAt: number;
+  lastSeenAt: number;
+  thresholdPps: number;
+  pps: number;
+  bps: number;
+  passedPps: number;
+  peakPps: number;
+  peakBps: number;
+  packets: number;
+  droppedPackets: number;
+  tunnelsBefore: number | null;
+  tunnelsLowest: number | null;
+  tunnels: number | null;
+  classified: boolean;
+};
+export type Change = { kind: "started" | "classified" | "ended"; at: number; attack: Attack; profile: Profile };
+
+/** Samples after which a lane of strangers is judged: enough to tell a flood from one lost session, few enough for milliseconds. */
+const SAMPLES_TO_OPEN = 12;
+/** Other lanes carry genuine traffic too; they need a picture that the classifier can read. */
+const SAMPLES_TO_JUDGE = 32;
+const SAMPLES_TO_CLASSIFY = 48;
+/** A classification is announced at the latest this long after the start, with however many samples there are. */
+const CLASSIFY_WITHIN_MS = 400;
+const SURE = 0.6;
+/** A suspicion without new samples is forgotten. */
+const SUSPECT_FORGOTTEN_MS = 1_500;
+/** Rates above the threshold for this long count as sustained. */
+const SUSTAINED_MS = 900;
+/** An unrecognised pattern must be this far above the threshold before it is called an attack. */
+const UNRECOGNISED_FACTOR = 3;
+/** One session that nobody issued may be a tunnel older than the agent: up to this rate it is left alone. */
+const LONE_SESSION_PPS = 25_000;
+/** Tunnel counts are remembered this long, so that "before" means before. */
+const RECLASSIFY_MS = 2_000;
+
+type Suspicion = { since: number; last: number; summary: Summary; overSince: number | undefined };
+type Live = {
+  attack: Attack;
+  summary: Summary;
+  lastOverAt: number;
+  classifiedAt: number;
+  started: Map<LaneId, LaneCount>;
+};
+
+/**
+ * Traffic in, attacks out. Deterministic: the same readings and samples give the same attacks; it knows no clock, socket or
+ * file. `count` takes the counters (twice a second in peace, ten times in war), `sample` what a rate trip of the kernel
+ * handed up.
+ */
+export class Detector {
+  #options: DetectorOptions;
+  #previous: { at: number; counts: Counts } | undefined;
+  readonly #suspicions = new Map<LaneId, Suspicion>();
+  readonly #live = new Map<string, Live>();
+  /** Rates at which a lane's bell was silenced, because what rang it was genuine. */
+  readonly #silenced = new Map<LaneId, number>();
+  #tunnels: number | null = null;
+  rates: ReadonlyMap<LaneId, LaneRate> = new Map();
+
+  constructor(options: DetectorOptions) {
+    this.#options = options;
+  }
+
+  set policy(policy: Policy) {
+    this.#options = { ...this.#options, policy };
+  }
+
+  get attacks(): Attack[] {
+    return [...this.#live.values()].map(({ attack }) => attack);
+  }
+
+  /** True while counters should be read ten times a second. */
+  get alert(): boolean {
+    return this.#live.size > 0 || this.#suspicions.size > 0;
+  }
+
+  get baselines(): Baselines {
+    return this.#options.baselines;
+  }
+
+  /** The rate at which the kernel should wake us for this lane, and the rates above which it is looked at. */
+  threshold(lane: LaneId): { pps: number; bps: number; burst: number } {
+    const { policy, baselines } = this.#options;
+    const floor = floorOf(lane);
+    const manual = policy.thresholdsPps[lane];
+    const usual = normal(baselines[lane]);
+    const pps = manual ?? Math.max(floor.pps, usual.pps * policy.sensitivity);
+    const bell = Math.max(pps, this.#silenced.get(lane) ?? 0);
+    return {
+      pps: Math.round(bell),
+      bps: Math.round(Math.max(floor.bps, usual.bps * policy.sensitivity)),
+      burst: Math.max(floor.burst, Math.min(10_000, Math.round(bell * 0.005))),
+    };
+  }
+
+  /** Takes over attacks that a predecessor was mitigating. */
+  adopt(attacks: Attack[], at: number): void {
+    for (const attack of attacks) {
+      this.#live.set(attack.target, {
+        attack,
+        summary: new Summary(this.#options.samples),
+        lastOverAt: at,
+        classifiedAt: at,
+        started: new Map(),
+      });
+    }
+  }
+
+  /** One packet header of a lane whose rate tripped in the kernel. */
+  sample(at: number, lane: LaneId, packet: Packet): Change[] {
+    const live = this.#live.get(targetOf(lane));
+    if (live) {
+      live.summary.add(packet, at, lane);
+      if (!live.attack.lanes.includes(lane)) this.#suspect(at, lane, packet);
+      return this.#reclassify(at, live, false);
+    }
+    const suspicion = this.#suspect(at, lane, packet);
+    return this.#judge(at, lane, suspicion);
+  }
+
+  /** Cumulative counters of all lanes, and live tunnels (null: nobody can tell). */
+  count(at: number, counts: Counts, tunnels: number | null): Change[] {
+    const previous = this.#previous;
+    this.#previous = { at, counts };
+    this.#tunnels = tunnels;
+    if (!previous || at <= previous.at) return [];
+    const seconds = (at - previous.at) / 1000;
+    this.rates = ratesBetween(previous.counts, counts, seconds);
+    const changes: Change[] = [];
+    for (const live of this.#live.values()) changes.push(...this.#measure(at, live, counts, previous.counts));
+    for (const [lane, rate] of this.rates) changes.push(...this.#watch(at, lane, rate, seconds));
+    return changes;
+  }
+
+  #suspect(at: number, lane: LaneId, packet: Packet): Suspicion {
+    let suspicion = this.#suspicions.get(lane);
+    if (!suspicion || at - suspicion.last > SUSPECT_FORGOTTEN_MS) {
+      suspicion = { since: at, last: at, summary: new Summary(this.#options.samples), overSince: undefined };
+      this.#suspicions.set(lane, suspicion);
+    }
+    suspicion.last = at;
+    suspicion.summary.add(packet, at, lane);
+    return suspicion;
+  }
+
+  /** Is what tripped a lane an attack? Asked at each sample, and at each reading of the counters. */
+  #judge(at: number, lane: LaneId, suspicion: Suspicion): Change[] {
+    const { summary } = suspicion;
+    const rate = this.rates.get(lane);
+    const threshold = this.threshold(lane);
+    const sustained = suspicion.overSince !== undefined && at - suspicion.overSince >= SUSTAINED_MS;
+    if (isStrangerLane(lane)) {
+      if (summary.samples < SAMPLES_TO_OPEN) return [];
+      // Many senders who proved nothing are a flood. A few may be sessions that are older than we are.
+      const lone = classOf(lane) === "unissued" && summary.distinctSources <= 3 && summary.distinctReceiverIndices <= 3;
+      if (lone && (rate?.pps ?? 0) < Math.max(LONE_SESSION_PPS, threshold.pps)) return [];
+      return this.#open(at, lane, suspicion, classify(summary));
+    }
+    const enough = summary.samples >= SAMPLES_TO_JUDGE;
+    // Judging costs more than sampling: once per batch of samples, and at each reading of the counters.
+    if (!sustained && (!enough || summary.samples % SAMPLES_TO_JUDGE !== 0)) return [];
+    const verdict = classify(summary);
+    const quick = enough && verdict.vector !== null && verdict.confidence >= SURE;
+    const loud =
+      sustained && (rate?.pps ?? 0) > threshold.pps * UNRECOGNISED_FACTOR && summary.samples >= SAMPLES_TO_OPEN;
+    const known = sustained && verdict.vector !== null && verdict.confidence >= SURE;
+    if (verdict.verdict !== "reconnect_storm" && (quick || known || (loud && !isOrdinary(lane)))) {
+      return this.#open(at, lane, suspicion, verdict);
+    }
+    if (sustained && rate) {
+      this.#silenced.set(lane, rate.pps * 1.5);
+      this.#suspicions.delete(lane);
+    }
+    return [];
+  }
+
+  #open(at: number, lane: LaneId, suspicion: Suspicion, verdict: Classification): Change[] {
+    const target = targetOf(lane);
+    this.#suspicions.delete(lane);
+    const { pps, bps } = this.#rateSince(lane, suspicion);
+    const threshold = this.threshold(lane);
+    const counts = this.#previous?.counts.get(lane);
+    const sinceBucket = pps > threshold.pps ? (threshold.burst / (pps - threshold.pps)) * 1000 : 0;
+    const known = this.#live.get(target);
+    if (known) {
+      known.attack.lanes = [...known.attack.lanes, lane];
+      known.lastOverAt = at;
+      if (counts) known.started.set(lane, counts);
+      return this.#reclassify(at, known, true);
+    }
+    const attack: Attack = {
+      id: this.#options.newId(),
+      target,
+      lanes: [lane],
+      verdict: verdict.verdict ?? fallbackVerdict(lane, this.#options.ports),
+      confidence: verdict.vector === null ? 0.5 : verdict.confidence,
+      evidence: verdict.evidence,
+      firstPacketAt: suspicion.since - Math.min(sinceBucket, 1_000),
+      trippedAt: suspicion.since,
+      startedAt: at,
+      lastSeenAt: at,
+      thresholdPps: threshold.pps,
+      pps,
+      bps,
+      passedPps: pps,
+      peakPps: pps,
+      peakBps: bps,
+      packets: 0,
+      droppedPackets: 0,
+      tunnelsBefore: this.#tunnels,
+      tunnelsLowest: this.#tunnels,
+      tunnels: this.#tunnels,
+      classified: false,
+    };
+    const live: Live = { attack, summary: suspicion.summary, lastOverAt: at, classifiedAt: at, started: new Map() };
+    if (counts) live.started.set(lane, counts);
+    this.#live.set(target, live);
+    return [{ kind: "started", at, attack: { ...attack }, profile: toProfile(live.summary) }];
+  }
+
+  /** Rate of a lane that has just tripped: from its samples, which are consecutive packets at first. */
+  #rateSince(lane: LaneId, suspicion: Suspicion): { pps: number; bps: number } {
+    const known = this.rates.get(lane);
+    const seconds = (suspicion.last - suspicion.since) / 1000;
+    const sampled = seconds > 0 ? suspicion.summary.samples / seconds : 0;
+    const pps = Math.max(known?.pps ?? 0, Math.min(sampled, 10_000_000), this.threshold(lane).pps);
+    return { pps: Math.round(pps), bps: Math.round(pps * suspicion.summary.meanWireLength * 8) };
+  }
+
+  #reclassify(at: number, live: Live, force: boolean): Change[] {
+    const { attack, summary } = live;
+    const first =
+      !attack.classified && (summary.samples >= SAMPLES_TO_CLASSIFY || at - attack.startedAt >= CLASSIFY_WITHIN_MS);
+    const again = attack.classified && at - live.classifiedAt >= RECLASSIFY_MS;
+    if ((!first && !again && !force) || summary.samples === 0) return [];
+    live.classifiedAt = at;
+    const verdict = classify(summary);
+    const next = verdict.verdict ?? fallbackVerdict(attack.lanes[0]!, this.#options.ports);
+    const changed = next !== attack.verdict;
+    // A later picture replaces an earlier one only when it is at least as sure.
+    if (first || (changed && verdict.confidence >= attack.confidence) || force) {
+      attack.classified = true;
+      attack.verdict = next;
+      attack.confidence = verdict.verdict === null ? 0.5 : verdict.confidence;
+      attack.evidence = verdict.evidence;
+      return [{ kind: "classified", at, attack: { ...attack }, profile: toProfile(summary) }];
+    }
+    return [];
+  }
+
+  #measure(at: number, live: Live, counts: Counts, before: Counts): Change[] {
+    const { attack } = live;
+    let pps = 0;
+    let bps = 0;
+    let passedPps = 0;
+    let over = false;
+    attack.packets = 0;
+    attack.droppedPackets = 0;
+    for (const lane of attack.lanes) {
+      const rate = this.rates.get(lane);
+      const start = live.started.get(lane) ?? before.get(lane);
+      const now = counts.get(lane);
+      if (start && !live.started.has(lane)) live.started.set(lane, start);
+      if (start && now) {
+        attack.packets += Math.max(0, now.packets - start.packets);
+        attack.droppedPackets += Math.max(0, now.dropped - start.dropped);
+      }
+      if (!rate) continue;
+      pps += rate.pps;
+      bps += rate.bps;
+      passedPps += Math.max(0, rate.pps - rate.droppedPps);
+      const threshold = this.threshold(lane);
+      if (rate.pps > threshold.pps / 2 || rate.bps > threshold.bps / 2) over = true;
+    }
+    Object.assign(attack, { pps: Math.round(pps), bps: Math.round(bps), passedPps: Math.round(passedPps) });
+    attack.peakPps = Math.max(attack.peakPps, attack.pps);
+    attack.peakBps = Math.max(attack.peakBps, attack.bps);
+    attack.tunnels = this.#tunnels;
+    if (this.#tunnels !== null) attack.tunnelsLowest = Math.min(attack.tunnelsLowest ?? this.#tunnels, this.#tunnels);
+    if (over) {
+      live.lastOverAt = at;
+      attack.lastSeenAt = at;
+    }
+    if (at - live.lastOverAt >= this.#options.policy.quietSeconds * 1000) {
+      this.#live.delete(attack.target);
+      return [{ kind: "ended", at, attack: { ...attack }, profile: toProfile(live.summary) }];
+    }
+    return this.#reclassify(at, live, false);
+  }
+
+  /** Looks at one lane's rate: learns it, or keeps an eye on it. */
+  #watch(at: number, lane: LaneId, rate: LaneRate, seconds: number): Change[] {
+    const attacked = this.#live.get(targetOf(lane))?.attack.lanes.includes(lane);
+    if (attacked) return [];
+    const threshold = this.threshold(lane);
+    const over = rate.pps > threshold.pps || rate.bps > threshold.bps;
+    const suspicion = this.#suspicions.get(lane);
+    if (suspicion) {
+      suspicion.overSince = over ? (suspicion.overSince ?? at - seconds * 1000) : undefined;
+      if (at - suspicion.last > SUSPECT_FORGOTTEN_MS && !over) this.#suspicions.delete(lane);
+      return over ? this.#judge(at, lane, suspicion) : [];
+    }
+    if (!over) {
+      const { baselines } = this.#options;
+      baselines[lane] = learn(baselines[lane] ?? emptyBaseline(), rate.pps, rate.bps, seconds);
+    }
+    return [];
+  }
+}
+
+/** Genuine traffic of unknown kind: its rate alone is never an attack, however far it rises. */
+const isOrdinary = (lane: LaneId) => ["data", "tcp", "udp"].includes(classOf(lane));
+
+function targetOf(lane: LaneId): string {
+  const port = portOf(lane);
+  return port ? `${port.transport}:${port.port}` : "host";
+}
+
+function ratesBetween(before: Counts, after: Counts, seconds: number): Map<LaneId, LaneRate> {
+  const rates = new Map<LaneId, LaneRate>();
+  for (const [lane, now] of after) {
+    const then = before.get(lane);
+    // A counter that ran backwards belongs to a table that was loaded anew.
+    if (!then || now.packets < then.packets) continue;
+    rates.set(lane, {
+      pps: (now.packets - then.packets) / seconds,
+      bps: ((now.bytes - then.bytes) * 8) / seconds,
+      droppedPps: Math.max(0, now.dropped - then.dropped) / seconds,
+      droppedBps: (Math.max(0, now.droppedBytes - then.droppedBytes) * 8) / seconds,
+    });
+  }
+  return rates;
+}

@@ -1,0 +1,134 @@
+import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
+import type { Attack, Change, Detector, LaneCount } from "./detect.ts";
+import { type Learned, LearnedState, laneOf } from "./lanes.ts";
+import type { Address, Packet } from "./packet.ts";
+
+/** A packet of a capture with its time in epoch milliseconds. */
+export type Timed = { at: number; packet: Packet };
+
+export type ReplayOptions = {
+  ports: VpnPort[];
+  detector: Detector;
+  /** The protected host, as `inferHost` finds it: what it sends teaches, what it receives is judged. */
+  host: Address | undefined;
+  samplesPerSecond: number;
+  /** Lanes that would drop while these attacks are on. */
+  armed: (attacks: Attack[]) => readonly LaneId[];
+};
+
+const PEACE_MS = 500;
+const WAR_MS = 100;
+const LANE_BURST = 64;
+const TOTAL_BURST = 200;
+
+/**
+ * Plays a capture to the detector as the kernel would: lanes counted, rate trips by token bucket, samples bounded, counters
+ * read at the loop's rhythm, all in the capture's own time. A lane that is armed drops everything in it.
+ */
+export function* replay(packets: Iterable<Timed>, options: ReplayOptions): Generator<Change> {
+  const { detector, host, ports } = options;
+  const learned = new LearnedState(ports);
+  const kernel = new Kernel(options, learned);
+  let now: number | undefined;
+  let tickAt = 0;
+  for (const { at, packet } of packets) {
+    if (now === undefined) {
+      now = at;
+      tickAt = at;
+      yield* detector.count(at, kernel.snapshot(), null);
+    }
+    now = Math.max(now, at);
+    // A reading per tick while something is going on; one jump over silence.
+    while (tickAt + rhythm(detector) <= now) {
+      tickAt = detector.alert ? tickAt + rhythm(detector) : Math.max(tickAt + rhythm(detector), now - (now % PEACE_MS));
+      yield* detector.count(Math.min(tickAt, now), kernel.snapshot(), null);
+    }
+    learned.advance(now);
+    if (host !== undefined && packet.source === host) learned.learn(packet, now);
+    else if (host === undefined || packet.destination === host) yield* kernel.receive(packet, now);
+  }
+  // After its end the capture is silent: open attacks run out.
+  for (let left = 100_000; detector.alert && left > 0; left--) {
+    tickAt += WAR_MS;
+    yield* detector.count(tickAt, kernel.snapshot(), null);
+  }
+}
+
+const rhythm = (detector: Detector) => (detector.alert ? WAR_MS : PEACE_MS);
+
+/** The kernel's side of a node: lane counters, trips and the sample limit. */
+class Kernel {
+  readonly #options: ReplayOptions;
+  readonly #learned: Learned;
+  readonly #counts = new Map<LaneId, LaneCount>();
+  readonly #trips = new Map<LaneId, Bucket>();
+  readonly #shares = new Map<LaneId, Bucket>();
+  readonly #sampler: Bucket;
+
+  constructor(options: ReplayOptions, learned: Learned) {
+    this.#options = options;
+    this.#learned = learned;
+    this.#sampler = new Bucket(options.samplesPerSecond, TOTAL_BURST);
+  }
+
+  snapshot(): Map<LaneId, LaneCount> {
+    return new Map([...this.#counts].map(([lane, count]) => [lane, { ...count }]));
+  }
+
+  receive(packet: Packet, at: number): Change[] {
+    const { detector, ports, armed, samplesPerSecond } = this.#options;
+    const lane = laneOf(packet, { ports, learned: this.#learned });
+    if (lane === undefined) return [];
+    let count = this.#counts.get(lane);
+    if (!count) {
+      count = { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0 };
+      this.#counts.set(lane, count);
+    }
+    count.packets++;
+    count.bytes += packet.wireLength;
+    const { pps, burst } = detector.threshold(lane);
+    const within = bucketOf(this.#trips, lane, pps, burst).take(at);
+    const changes =
+      within || !bucketOf(this.#shares, lane, samplesPerSecond / 4, LANE_BURST).take(at) || !this.#sampler.take(at)
+        ? []
+        : detector.sample(at, lane, packet);
+    if (detector.attacks.length > 0 && armed(detector.attacks).includes(lane)) {
+      count.dropped++;
+      count.droppedBytes += packet.wireLength;
+    }
+    return changes;
+  }
+}
+
+function bucketOf(buckets: Map<LaneId, Bucket>, lane: LaneId, rate: number, burst: number): Bucket {
+  let bucket = buckets.get(lane);
+  if (!bucket) {
+    bucket = new Bucket(rate, burst);
+    buckets.set(lane, bucket);
+  }
+  bucket.rate = rate;
+  return bucket;
+}
+
+/** A token bucket as nftables' `limit` has it: full at first, `rate` tokens a second, at most `burst`. */
+class Bucket {
+  rate: number;
+  readonly #burst: number;
+  #tokens: number;
+  #at = Number.NEGATIVE_INFINITY;
+
+  constructor(rate: number, burst: number) {
+    this.rate = rate;
+    this.#burst = burst;
+    this.#tokens = burst;
+  }
+
+  take(at: number): boolean {
+    const seconds = Number.isFinite(this.#at) ? Math.max(0, at - this.#at) / 1000 : 0;
+    this.#tokens = Math.min(this.#burst, this.#tokens + seconds * this.rate);
+    this.#at = Math.max(this.#at, at);
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}

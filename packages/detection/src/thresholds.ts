@@ -1,0 +1,35 @@
+import type { LaneId } from "@flowtriq/protocol/lane";
+
+/**
+ * Where looking for an attack begins on a host that has learned nothing yet, by lane class. `burst` packets above `pps` wake the
+ * agent: small where nothing genuine can arrive in numbers (the sender proved nothing), large where a crowd is ordinary.
+ */
+export type Floor = { pps: number; bps: number; burst: number };
+
+const MBIT = 1_000_000;
+const FLOORS: Record<string, Floor> = {
+  data: { pps: 50_000, bps: 1_000 * MBIT, burst: 5_000 },
+  handshake: { pps: 500, bps: 5 * MBIT, burst: 100 },
+  control: { pps: 1_000, bps: 20 * MBIT, burst: 200 },
+  unissued: { pps: 2_000, bps: 40 * MBIT, burst: 100 },
+  malformed: { pps: 1_000, bps: 20 * MBIT, burst: 100 },
+  udp: { pps: 20_000, bps: 400 * MBIT, burst: 1_000 },
+  reflected: { pps: 1_000, bps: 10 * MBIT, burst: 100 },
+  fragment: { pps: 2_000, bps: 40 * MBIT, burst: 200 },
+  syn: { pps: 1_000, bps: 5 * MBIT, burst: 200 },
+  synack: { pps: 1_000, bps: 5 * MBIT, burst: 200 },
+  rst: { pps: 2_000, bps: 10 * MBIT, burst: 200 },
+  tcp: { pps: 30_000, bps: 400 * MBIT, burst: 2_000 },
+  icmp: { pps: 1_000, bps: 10 * MBIT, burst: 100 },
+  gre: { pps: 2_000, bps: 40 * MBIT, burst: 200 },
+  esp: { pps: 2_000, bps: 40 * MBIT, burst: 200 },
+  ah: { pps: 2_000, bps: 40 * MBIT, burst: 200 },
+  protocol: { pps: 1_000, bps: 20 * MBIT, burst: 100 },
+};
+
+export const classOf = (lane: LaneId): string => lane.slice(lane.lastIndexOf(":") + 1);
+export const floorOf = (lane: LaneId): Floor => FLOORS[classOf(lane)]!;
+
+/** Lanes on which every packet comes from somebody who has proved nothing: their rate alone is evidence. */
+export const isStrangerLane = (lane: LaneId): boolean => STRANGERS.has(classOf(lane));
+const STRANGERS = new Set(["unissued", "malformed", "reflected", "synack"]);

@@ -1,0 +1,38 @@
+import type { VpnPort } from "@flowtriq/protocol/lane";
+import { DEFAULT_POLICY, Policy } from "@flowtriq/protocol/policy";
+import { expect, test } from "vitest";
+import { lanesOf } from "./lanes.ts";
+import { mitigationOf } from "./mitigations.ts";
+import { type PlannedAttack, plan } from "./plan.ts";
+
+const ports: VpnPort[] = [{ port: 51820, transport: "udp", protocol: "wireguard", strictness: "auto" }];
+const enforce = Policy.parse({ mode: "enforce" });
+const flood: PlannedAttack = { id: "atk_1", verdict: "udp_flood", lanes: ["udp:51820:malformed"], withdrawn: false };
+
+test("an attack arms its lanes in enforce mode and only counts in observe mode", () => {
+  expect(plan(enforce, [flood], ports)).toMatchObject({ armed: ["udp:51820:malformed"], watched: [] });
+  expect(plan(DEFAULT_POLICY, [flood], ports)).toMatchObject({ armed: [], watched: ["udp:51820:malformed"] });
+});
+
+test("waiting for approval drops nothing", () => {
+  expect(plan(Policy.parse({ mode: "approve" }), [flood], ports).armed).toEqual([]);
+});
+
+test("a vector's own mode goes before the policy's", () => {
+  const policy = Policy.parse({ mode: "enforce", vectorModes: { udp_flood: "observe" } });
+  expect(plan(policy, [flood], ports).armed).toEqual([]);
+});
+
+test("a reconnect storm is never dropped", () => {
+  const storm: PlannedAttack = { ...flood, verdict: "reconnect_storm", lanes: ["udp:51820:handshake"] };
+  expect(plan(enforce, [storm], ports).armed).toEqual([]);
+});
+
+test("rules withdrawn by hand stay away", () => {
+  expect(plan(enforce, [{ ...flood, withdrawn: true }], ports).armed).toEqual([]);
+});
+
+test("no mitigation exists for traffic that is genuine by proof, or that no rule can tell apart", () => {
+  const without = lanesOf(ports).filter((lane) => !mitigationOf(lane, ports));
+  expect(without).toEqual(["udp:51820:data", "host:udp", "host:rst", "host:tcp"]);
+});
