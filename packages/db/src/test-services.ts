@@ -4,14 +4,7 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { type Service, startPostgres, startRedis } from "../../../infra/local/services.mjs";
 import { createDatabase, dropDatabase } from "./test-database.ts";
-
-declare module "vitest" {
-  interface ProvidedContext {
-    /** A migrated database; each test file copies it with `freshDatabase()`. */
-    templateUrl: string;
-    redisUrl: string;
-  }
-}
+import type {} from "./testing.ts";
 
 /** Vitest's global set-up: real Postgres and Redis, those of DATABASE_URL and REDIS_URL where these are set. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

@@ -2,6 +2,14 @@ import { inject } from "vitest";
 import { type Database, openDatabase, useDatabase } from "./client.ts";
 import { createDatabase, dropDatabase, nameOf } from "./test-database.ts";
 
+declare module "vitest" {
+  interface ProvidedContext {
+    /** A migrated database; each test file copies it with `freshDatabase()`. */
+    templateUrl: string;
+    redisUrl: string;
+  }
+}
+
 export type TestDatabase = Database & { url: string; drop(): Promise<void> };
 
 /** A migrated database of this test file's own, made the process's database; call `drop()` in afterAll. */
