@@ -69,7 +69,7 @@ describe.skipIf(!isRoot)("in the kernel", () => {
 
   test("an operator's rules are the same before, during and after", () => {
     load(
-      "table inet operator { chain input { type filter hook input priority 0; policy accept; tcp dport 22 accept\n } }",
+      "table inet operator { chain input { type filter hook input priority 0; policy accept; tcp dport 22 accept\n}\n}\n",
     );
     const before = ruleset();
     load(toNftables(facts));
