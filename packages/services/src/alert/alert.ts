@@ -4,14 +4,24 @@ import type { Severity, TrafficVerdict } from "@flowtriq/protocol/vector";
 import type { z } from "zod";
 import type { Deployment, OutboundRequest } from "./outbound.ts";
 
-/** One message to one channel: the incident as it is known when the message is sent. Rates in packets and bits per second. */
-export interface Alert {
-  /** Of the delivery: the same in every attempt, so that a receiver can tell a repetition. */
+interface Envelope {
+  /** The same in every attempt, so that a receiver can tell a repetition. */
   id: string;
-  transition: Transition;
   /** Of this attempt. */
   sentAt: Date;
   workspace: { id: string; name: string };
+}
+
+/** A person asked whether the channel works. */
+export interface TestAlert extends Envelope {
+  about: "test";
+  channel: { id: string; name: string };
+}
+
+/** The incident as it is known when the message is sent. Rates in packets and bits per second. */
+export interface IncidentAlert extends Envelope {
+  about: "incident";
+  transition: Transition;
   node: { id: string; name: string };
   incident: {
     id: string;
@@ -37,6 +47,9 @@ export interface Alert {
     usersDisconnected: number | null;
   };
 }
+
+/** One message to one channel. */
+export type Alert = IncidentAlert | TestAlert;
 
 /** Whose name stands on the message: a brand row. */
 export interface AlertBrand {

@@ -1,5 +1,5 @@
 import type { TrafficVerdict } from "@flowtriq/protocol/vector";
-import type { Alert } from "./alert.ts";
+import type { Alert, IncidentAlert } from "./alert.ts";
 
 const VECTOR_WORDS = {
   udp_flood: "UDP flood",
@@ -39,7 +39,7 @@ const VECTOR_WORDS = {
 export const vectorWords = (vector: TrafficVerdict): string => VECTOR_WORDS[vector];
 
 /** `udp/51820`, or `host` beside the VPN ports. */
-export const targetWords = ({ incident: { target } }: Alert): string =>
+export const targetWords = ({ incident: { target } }: IncidentAlert): string =>
   target ? `${target.transport}/${target.port}` : "host";
 
 /** Three significant digits: `212 kpps`, `1.05 Mpps`. */
@@ -70,26 +70,31 @@ export function durationWords(ms: number): string {
 const both = (a: number, unitA: string, b: number, unitB: string) =>
   b === 0 ? `${a} ${unitA}` : `${a} ${unitA} ${b} ${unitB}`;
 
-export function mitigationWords({ incident, transition }: Alert): string {
+export function mitigationWords({ incident, transition }: IncidentAlert): string {
   if (incident.mitigatedAfterMs !== null) return `mitigated in ${durationWords(incident.mitigatedAfterMs)}`;
   if (incident.mode === "observe") return "observed only, nothing dropped";
   if (transition === "ended") return "not mitigated";
   return incident.mode === "approve" ? "waits for approval" : "mitigation on its way";
 }
 
-export function tunnelWords({ incident: { tunnels, tunnelsBefore } }: Alert): string {
+export function tunnelWords({ incident: { tunnels, tunnelsBefore } }: IncidentAlert): string {
   if (tunnels === null) return "tunnels unknown";
   return tunnelsBefore === null ? `tunnels up ${tunnels}` : `tunnels up ${tunnels} of ${tunnelsBefore}`;
 }
 
-export const disconnectedWords = ({ incident: { usersDisconnected } }: Alert): string =>
+export const disconnectedWords = ({ incident: { usersDisconnected } }: IncidentAlert): string =>
   usersDisconnected === null ? "disconnected unknown" : `${usersDisconnected} disconnected`;
 
-const afterWords = ({ incident: { startedAt, endedAt } }: Alert): string =>
+const afterWords = ({ incident: { startedAt, endedAt } }: IncidentAlert): string =>
   endedAt ? ` after ${durationWords(endedAt.getTime() - startedAt.getTime())}` : "";
 
 /** What a person woken at night needs, in one line of plain text. The name gives way when the line is too long. */
 export function headline(alert: Alert, maxLength = 150): string {
+  if (alert.about === "test")
+    return shorten(
+      `Test message: alerts reach ${oneLine(alert.channel.name, "this channel")}. Nothing is under attack.`,
+      maxLength,
+    );
   const { incident, transition } = alert;
   const attack = `${vectorWords(incident.vector)} on ${targetWords(alert)}`;
   const facts = [mitigationWords(alert), tunnelWords(alert), disconnectedWords(alert)];

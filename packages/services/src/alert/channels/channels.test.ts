@@ -4,7 +4,7 @@ import { VECTORS } from "@flowtriq/protocol/vector";
 import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
-import type { Alert } from "../alert.ts";
+import type { Alert, IncidentAlert, TestAlert } from "../alert.ts";
 import { durationWords, headline, ppsWords } from "../words.ts";
 import { CHANNEL_KINDS, channels, parseSettings, renderAlert } from "./index.ts";
 
@@ -13,8 +13,11 @@ const deployment = { allowLoopback: false };
 const slackSettings = { url: "https://hooks.slack.com/services/T/B/x" };
 const webhookSettings = { url: "https://noc.example/hook", secret: SECRET };
 
-function alert(change: Partial<Omit<Alert, "incident">> & { incident?: Partial<Alert["incident"]> } = {}): Alert {
+type Change = Partial<Omit<IncidentAlert, "incident">> & { incident?: Partial<IncidentAlert["incident"]> };
+
+function alert(change: Change = {}): IncidentAlert {
   return {
+    about: "incident",
     id: "alr_0123456789",
     transition: "opened",
     sentAt: new Date(),
@@ -57,7 +60,7 @@ describe("the first line", () => {
     );
   });
 
-  test.each<[string, Parameters<typeof alert>[0], string]>([
+  test.each<[string, Change, string]>([
     [
       "an attack that is over",
       {
@@ -220,6 +223,27 @@ describe("webhook", () => {
     );
     expect(second?.["webhook-id"]).toBe(first?.["webhook-id"]);
     expect(second?.["webhook-timestamp"]).not.toBe(first?.["webhook-timestamp"]);
+  });
+});
+
+describe("a test message", () => {
+  const sample: TestAlert = {
+    about: "test",
+    id: "tst_1",
+    sentAt: new Date(),
+    workspace: { id: "wsp_1", name: "Northern VPN" },
+    channel: { id: "chn_1", name: "<!channel>" },
+  };
+
+  test("says that nothing is under attack", () => {
+    const message = onSlack(sample);
+    expect(message.text).toContain("Nothing is under attack");
+    expect(controlSequences(message)).toEqual([]);
+    const { body, headers } = renderAlert("webhook", sample, DEFAULT_BRAND, webhookSettings, deployment);
+    expect(new Webhook(SECRET).verify(body, headers)).toMatchObject({
+      type: "channel.test",
+      data: { channel: { id: "chn_1" } },
+    });
   });
 });
 

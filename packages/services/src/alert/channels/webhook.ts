@@ -19,21 +19,16 @@ export type WebhookSettings = z.infer<ReturnType<typeof settings>>;
 export const webhook: Channel<WebhookSettings> = {
   settings,
   render(alert, brand, { url, secret }) {
-    const { incident, node, workspace } = alert;
     const body = JSON.stringify({
-      type: `incident.${alert.transition}`,
+      type: alert.about === "incident" ? `incident.${alert.transition}` : "channel.test",
       // Of the attempt; when things happened stands with them.
       timestamp: alert.sentAt.toISOString(),
       data: {
         brand: brand.name,
         summary: headline(alert, 500),
-        workspace,
-        node,
-        incident: {
-          ...incident,
-          startedAt: incident.startedAt.toISOString(),
-          endedAt: incident.endedAt?.toISOString() ?? null,
-        },
+        workspace: alert.workspace,
+        // Dates become ISO 8601 in UTC with milliseconds.
+        ...(alert.about === "incident" ? { node: alert.node, incident: alert.incident } : { channel: alert.channel }),
       },
     });
     return {
