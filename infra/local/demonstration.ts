@@ -1,0 +1,229 @@
+// The demonstration as root: a VPN server with live tunnels, a real attack on it, and what happened in milliseconds.
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, connect as dial, type Server } from "node:net";
+import { join } from "node:path";
+import { type Delivery, type Receiver, startReceiver } from "@flowtriq/fakes/receiver";
+import { flood } from "@flowtriq/lab/flood";
+import { createTopology, start, sweep, type Topology } from "@flowtriq/lab/namespaces";
+import { combine, type ProbeResult, probe } from "@flowtriq/lab/probe";
+import { startWireguard } from "@flowtriq/lab/wireguard";
+import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
+import type { AgentEventOf } from "@flowtriq/protocol/event";
+import postgres from "postgres";
+import { ROOT } from "./services.mjs";
+import { followEvents, grouped, inWords, Timeline } from "./timeline.ts";
+
+/** Name of the lab that stays up while `npm start` runs. */
+export const LAB = "demo";
+export const WIREGUARD_PORT = 51820;
+const ATTACK = { attack: "udp_random", pps: 250_000, seconds: 6, port: WIREGUARD_PORT } as const;
+const CALM_MS = 3000;
+const AFTER_MS = 2000;
+const EVENT_DEADLINE_MS = 90_000;
+
+export interface DemoSettings {
+  /** Where the agent keeps its state, its configuration and its events. */
+  dir: string;
+  ingestUrl: string;
+  databaseUrl: string;
+  enrolmentToken: string;
+  receiver: { port: number; webhookSecret: string };
+}
+
+export type End = () => unknown;
+
+/** Plays the attack once, then keeps the lab alive until `leave` resolves. */
+export async function demonstrate(settings: DemoSettings, leave: Promise<void>): Promise<void> {
+  const undo: End[] = [];
+  const left = leave.then(() => "left" as const);
+  try {
+    mkdirSync(settings.dir, { recursive: true, mode: 0o700 });
+    await sweep(LAB);
+    const lab = await createTopology({ prefix: LAB, clients: 2, management: true });
+    undo.push(() => lab.destroy());
+    const wireguard = await startWireguard(lab, { port: ATTACK.port });
+    undo.push(() => wireguard.stop());
+    const timeline = new Timeline((line) => console.log(line));
+    const receiver = await receive(settings, timeline);
+    undo.push(() => receiver.stop());
+    const listening = await listenForStored(settings.databaseUrl, timeline);
+    undo.push(() => listening.end());
+    const forward = await forwardTo(settings.ingestUrl, lab);
+    undo.push(() => forward.close());
+
+    const seen = new Seen();
+    const events = join(settings.dir, "events.jsonl");
+    rmSync(events, { force: true });
+    const follower = followEvents(events, (event) => {
+      seen.add(event);
+      const words = inWords(event);
+      if (words) timeline.add(Date.parse("lastSeenAt" in event ? event.lastSeenAt : event.at), words);
+    });
+    undo.push(() => follower.close());
+    const agent = runAgent(settings, lab, forward, events);
+    undo.push(() => end(agent));
+    const agentEnded = once(agent, "exit").then(([code]) => {
+      const log = readFileSync(join(settings.dir, "agent.log"), "utf8").trimEnd().split("\n").slice(-10).join("\n");
+      throw new Error(`${DEFAULT_BRAND.agentName} ended with ${code}:\n${log}`);
+    });
+    agentEnded.catch(() => {});
+    const step = <T>(work: Promise<T>) => Promise.race([work, left, agentEnded]);
+
+    const ready = await step(seen.next("agent.ready"));
+    if (ready === "left") return;
+    console.log(
+      `  Demonstration: a WireGuard server with ${wireguard.clients.length} connected clients, ${DEFAULT_BRAND.agentName} in mode ${ready.mode}.`,
+    );
+    const probes = wireguard.clients.map((client) =>
+      probe({ namespace: client.host.namespace, target: wireguard.address[4] }),
+    );
+    undo.push(() => Promise.all(probes.map((one) => one.stop())));
+    if ((await step(Promise.all(probes.map((one) => one.answered)))) === "left") return;
+    if ((await step(pause(CALM_MS))) === "left") return;
+
+    console.log(
+      `  ${grouped(ATTACK.pps)} packets/s of random UDP against port ${ATTACK.port}, for ${ATTACK.seconds} s:\n`,
+    );
+    const attack = await flood(lab, ATTACK);
+    undo.push(() => attack.stop().catch(() => {}));
+    timeline.begin(attack.firstPacketAt, "first attack packet");
+    const over = step(seen.next("attack.ended"));
+    const sent = await step(attack.result);
+    if (sent === "left") return;
+    timeline.add(
+      attack.firstPacketAt + sent.seconds * 1000,
+      `last attack packet: ${grouped(sent.sent)} sent, ${grouped(sent.pps)} packets/s`,
+    );
+    const ended = await Promise.race([over, pause(EVENT_DEADLINE_MS).then(() => undefined)]);
+    if (ended === "left") return;
+    if ((await step(pause(AFTER_MS))) === "left") return;
+    const pings = combine(await Promise.all(probes.map((one) => one.stop())));
+    timeline.flush();
+    console.log(`\n${verdict(ended, pings, receiver)}\n`);
+
+    for (const { host } of wireguard.clients) {
+      const argv = ["ping", "-q", "-i", "0.25", wireguard.address[4]];
+      const ping = start(host.namespace, argv, { stdio: "ignore" });
+      undo.push(() => end(ping));
+    }
+    console.log(
+      `  The server and its clients stay up. Attack them again from another terminal: npm run attack -- dns_amplification\n`,
+    );
+    await Promise.race([left, agentEnded]);
+  } finally {
+    await endAll(undo);
+  }
+}
+
+function verdict(ended: AgentEventOf<"attack.ended"> | undefined, pings: ProbeResult, receiver: Receiver): string {
+  const lost = `${pings.lost} of ${grouped(pings.sent)} pings through the tunnels lost, longest gap ${grouped(pings.longestGapMs)} ms`;
+  if (!ended) return `  The agent did not report the end of the attack within ${EVENT_DEADLINE_MS / 1000} s. ${lost}.`;
+  const { usersDisconnected, tunnelsBefore, tunnelsLowest, tunnelsAfter } = ended;
+  const tunnels = `tunnels before ${tunnelsBefore ?? "unknown"}, lowest ${tunnelsLowest ?? "unknown"}, after ${tunnelsAfter ?? "unknown"}`;
+  return [
+    `  users disconnected: ${usersDisconnected ?? "unknown"}   (${tunnels}; ${lost})`,
+    `  alerts delivered: ${receiver.deliveries.length}`,
+  ].join("\n");
+}
+
+/** Remembers events, so that one that came before anybody asked is not missed. */
+class Seen {
+  readonly #events: { event: string }[] = [];
+  #wake: (() => void)[] = [];
+
+  add(event: { event: string }): void {
+    this.#events.push(event);
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  async next<K extends Parameters<typeof inWords>[0]["event"]>(kind: K): Promise<AgentEventOf<K>> {
+    for (let from = 0; ; ) {
+      for (; from < this.#events.length; from += 1) {
+        if (this.#events[from]?.event === kind) return this.#events[from] as AgentEventOf<K>;
+      }
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+}
+
+/** Where the alerts go: a local stand-in for Slack and for a customer's webhook. */
+export async function receive({ receiver }: DemoSettings, timeline: Timeline): Promise<Receiver> {
+  const onDelivery = (delivery: Delivery) =>
+    timeline.add(
+      delivery.receivedAt.getTime(),
+      delivery.kind === "slack"
+        ? `alert delivered (Slack): ${delivery.message.text ?? ""}`
+        : "alert delivered (signed webhook)",
+    );
+  return startReceiver({ ...receiver, onDelivery });
+}
+
+/** Postgres tells of incidents when their transaction has committed. */
+export async function listenForStored(url: string, timeline: Timeline) {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  const stored = new Set<string>();
+  await sql.listen("live", (text) => {
+    const { frame } = JSON.parse(text) as { frame: { type: string; incidentId?: string } };
+    if (frame.type !== "incident" || !frame.incidentId || stored.has(frame.incidentId)) return;
+    stored.add(frame.incidentId);
+    timeline.add(Date.now(), "incident stored, shown on open dashboards");
+  });
+  return sql;
+}
+
+/** Ingest listens on loopback; the agent reaches it over the lab's management link, through this. */
+async function forwardTo(ingestUrl: string, lab: Topology): Promise<Server> {
+  const { hostname, port } = new URL(ingestUrl);
+  const server = createServer((near) => {
+    const far = dial(Number(port), hostname);
+    near.pipe(far).pipe(near);
+    near.on("error", () => far.destroy());
+    far.on("error", () => near.destroy());
+    near.on("close", () => far.destroy());
+    far.on("close", () => near.destroy());
+  });
+  server.listen(0, lab.management!.host);
+  await once(server, "listening");
+  server.unref();
+  return server;
+}
+
+function runAgent(settings: DemoSettings, lab: Topology, forward: Server, events: string): ChildProcess {
+  const { port } = forward.address() as { port: number };
+  const config = {
+    interfaces: ["eth0"],
+    ports: [{ port: ATTACK.port, transport: "udp", protocol: "wireguard" }],
+    mode: "enforce",
+    stateDir: join(settings.dir, "state"),
+    service: { url: `http://${lab.management!.host}:${port}`, token: settings.enrolmentToken },
+  };
+  const file = join(settings.dir, "agent.json");
+  writeFileSync(file, JSON.stringify(config, null, 2), { mode: 0o600 });
+  const log = openSync(join(settings.dir, "agent.log"), "w", 0o600);
+  const program = join(ROOT, "node_modules/.bin", DEFAULT_BRAND.agentName);
+  return start(lab.concentrator.namespace, [program, "run", "--config", file, "--events", events], {
+    stdio: ["ignore", log, log],
+  });
+}
+
+/** Last first; one that fails does not keep the others. */
+export async function endAll(steps: End[]): Promise<void> {
+  for (const step of steps.reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      console.error(error instanceof Error ? error.message : error);
+    }
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  await ended;
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

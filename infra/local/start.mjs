@@ -1,0 +1,104 @@
+// `npm start`: the whole product on this machine, and a live attack on a VPN server of its own.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { readEnvironment } from "./dotenv.mjs";
+import { onPath } from "./processes.mjs";
+import { main, Problem, seconds, step } from "./progress.mjs";
+import { ROOT } from "./services.mjs";
+import { setup } from "./setup.mjs";
+import { PORTS, startStack } from "./stack.mjs";
+
+const FLAGS = {
+  "--dev": "serve from the sources and reload when they change",
+  "--no-demo": "start the service alone, without the demonstration",
+  "--no-system-packages": "install no Debian packages",
+};
+
+await main(async () => {
+  const flags = new Set(process.argv.slice(2));
+  const unknown = [...flags].filter((flag) => !(flag in FLAGS));
+  if (unknown.length > 0) {
+    const known = Object.entries(FLAGS).map(([flag, why]) => `  ${flag.padEnd(22)} ${why}`);
+    throw new Problem(`Unknown: ${unknown.join(" ")}. Known:\n${known.join("\n")}`);
+  }
+  const began = performance.now();
+  const dev = flags.has("--dev");
+  const demo = !flags.has("--no-demo");
+  const env = readEnvironment(join(ROOT, ".env"));
+  const leave = whenAskedToLeave();
+
+  await setup({ systemPackages: !flags.has("--no-system-packages"), builds: dev ? ["agent"] : undefined });
+  if (leave.asked) return 130;
+  const dir = join(ROOT, ".local/data");
+  const ports = { web: portOf(env, "WEB_PORT", PORTS.web), ingest: portOf(env, "INGEST_PORT", PORTS.ingest) };
+  const stack = await step("Starting the service", (say) => startStack({ dir, ports, env, dev, demo, log: say }));
+  const stopped = [() => stack.stop()];
+  try {
+    console.log(`\n  ${stack.webUrl}    (after ${seconds(began)})`);
+    if (stack.demo) console.log(`  sign in as ${stack.demo.email} with the password ${stack.demo.password}`);
+    console.log("  Ctrl-C ends it and everything it started.\n");
+
+    const demonstration = demo && !leave.asked ? startDemonstration(stack, dir) : undefined;
+    if (demonstration) stopped.unshift(demonstration.stop);
+    const why = await Promise.race([leave.when, stack.broken, ...(demonstration ? [demonstration.failed] : [])]);
+    if (leave.asked) return 0;
+    throw new Problem(why);
+  } finally {
+    await step("Stopping", async () => {
+      for (const stop of stopped) await stop();
+    });
+  }
+});
+
+/** The demonstration cleans up after itself when it is told to end, and is told so by the kernel should this process die. */
+function startDemonstration(stack, dir) {
+  const { ingestUrl, databaseUrl, receiver, demo } = stack;
+  const settings = { dir: join(dir, "demo"), ingestUrl, databaseUrl, receiver, ...demo };
+  const setpriv = onPath("setpriv");
+  const command = [process.execPath, "--import", "tsx", "demo.ts"];
+  const argv = setpriv ? [setpriv, "--pdeathsig=TERM", ...command] : command;
+  const child = spawn(argv[0], argv.slice(1), {
+    cwd: join(ROOT, "infra/local"),
+    detached: true, // Ctrl-C reaches it through us, before the service goes away
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, DEMO_SETTINGS: JSON.stringify(settings) },
+  });
+  const ended = new Promise((done) => {
+    child.once("error", (error) => done(`The demonstration could not start: ${error.message}`));
+    child.once("exit", (code, signal) =>
+      done(code === 0 ? undefined : `The demonstration ended with ${signal ?? code}.`),
+    );
+  });
+  return {
+    // The service goes on after a demonstration that had nothing more to do.
+    failed: ended.then((why) => why ?? new Promise(() => {})),
+    stop: async () => {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Ctrl-C, an ordinary kill and a closed terminal all mean: end in order. A second one means: now. */
+function whenAskedToLeave() {
+  const leave = { asked: false, when: undefined };
+  leave.when = new Promise((done) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+      process.on(signal, () => {
+        if (leave.asked) process.exit(130);
+        leave.asked = true;
+        done();
+      });
+    }
+  });
+  return leave;
+}
+
+function portOf(env, name, otherwise) {
+  if (!env[name]) return otherwise;
+  const port = Number(env[name]);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Problem(`${name} is not a port: ${env[name]}`);
+  return port;
+}
