@@ -16,7 +16,7 @@ export const CHECKS = [
   { name: "format and lint", command: [join(BIN, "biome"), "check", "--error-on-warnings", "."] },
   {
     name: "rooms",
-    command: [join(BIN, "depcruise"), "--config", ".dependency-cruiser.cjs", "apps", "packages", "e2e"],
+    command: [join(BIN, "depcruise"), "--config", ".dependency-cruiser.cjs", "apps", "packages", "e2e", "infra/local"],
   },
   { name: "types", command: [join(BIN, "turbo"), "run", "typecheck", "--output-logs=errors-only", "--continue"] },
 ];
