@@ -5,8 +5,8 @@ const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const Env = z.object({
   NODE_ENV: z.enum(["development", "production", "test"]).default("production"),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
-  /** Signs and encrypts sessions. */
-  AUTH_SECRET: z.string().min(32, "at least 32 characters"),
+  /** Sessions, tickets and sealed settings hang on it; the same in every process. */
+  APP_SECRET: z.string().min(32, "at least 32 characters"),
   /** Where browsers find the live stream: an address, a path of this host, or `:4001/live` for another port of this host. */
   LIVE_URL: z
     .string()
@@ -19,6 +19,8 @@ const Env = z.object({
     .transform((hosts) => hosts.split(",").map((host) => host.trim().toLowerCase())),
   /** Whether a reverse proxy in front sets x-forwarded-host and x-forwarded-proto; otherwise they are ignored. */
   TRUST_PROXY: flag.default(false),
+  /** Lets alert channels reach this machine itself: for the demonstration and tests. */
+  ALERTS_ALLOW_LOOPBACK: flag.default(false),
 });
 export type Env = z.infer<typeof Env>;
 

@@ -1,6 +1,6 @@
 import { type NextRequest, NextResponse } from "next/server";
 import { env } from "./env.ts";
-import { isKnownHost } from "./server/host.ts";
+import { ingestOrigin, isKnownHost } from "./server/host.ts";
 
 /** Host -> brand, and the headers that every answer carries. What a client says of these headers is overwritten. */
 export async function proxy(request: NextRequest): Promise<NextResponse> {
@@ -13,12 +13,13 @@ export async function proxy(request: NextRequest): Promise<NextResponse> {
   if (isForeignWrite(request, host)) return plain("This request came from another site.\n", 403);
 
   const nonce = btoa(crypto.randomUUID());
-  const policy = contentSecurityPolicy({ nonce, host, live: env().LIVE_URL, development: NODE_ENV === "development" });
+  const policy = contentSecurityPolicy({ nonce, live: ingestOrigin(host, proto), development: NODE_ENV === "development" });
   const headers = new Headers(incoming);
   headers.set("x-brand-host", host);
   headers.set("x-forwarded-host", host);
   headers.set("x-forwarded-proto", proto);
   headers.set("x-nonce", nonce);
+  headers.set("x-path", request.nextUrl.pathname + request.nextUrl.search);
   headers.set("content-security-policy", policy);
 
   const response = NextResponse.next({ request: { headers } });
@@ -50,14 +51,9 @@ function isForeignWrite({ method, headers }: NextRequest, host: string): boolean
   return origin !== null && (!URL.canParse(origin) || new URL(origin).host !== host);
 }
 
-type Policy = { nonce: string; host: string; live: string; development: boolean };
+type Policy = { nonce: string; live: string; development: boolean };
 
-export function contentSecurityPolicy({ nonce, host, live, development }: Policy): string {
-  const liveOrigin = live.startsWith(":")
-    ? `http://${host.replace(/:\d+$/, "")}${live.slice(0, live.indexOf("/"))}`
-    : live.startsWith("/")
-      ? ""
-      : new URL(live).origin;
+export function contentSecurityPolicy({ nonce, live, development }: Policy): string {
   return [
     "default-src 'self'",
     `script-src 'self' 'nonce-${nonce}' 'strict-dynamic'${development ? " 'unsafe-eval'" : ""}`,
@@ -66,7 +62,7 @@ export function contentSecurityPolicy({ nonce, host, live, development }: Policy
     "style-src-attr 'unsafe-inline'",
     "img-src 'self' data: https:",
     "font-src 'self'",
-    `connect-src 'self' ${liveOrigin}${development ? " ws:" : ""}`.trim(),
+    `connect-src 'self' ${live}${development ? " ws:" : ""}`,
     "object-src 'none'",
     "base-uri 'none'",
     "form-action 'self'",

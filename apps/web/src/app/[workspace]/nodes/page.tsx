@@ -1,0 +1,15 @@
+import type { Metadata } from "next";
+import { NodeList } from "../../../features/node/NodeList.tsx";
+import { viewer } from "../../../server/page.ts";
+import { Prefetched, trpcOf } from "../../../server/prefetch.tsx";
+
+export const metadata: Metadata = { title: "Nodes" };
+
+export default async function Page() {
+  const { base, may } = await viewer();
+  return (
+    <Prefetched queries={[trpcOf().node.list.queryOptions({ limit: 1000 }), trpcOf().policy.get.queryOptions()]}>
+      <NodeList base={base} mayEnrol={may("admin")} />
+    </Prefetched>
+  );
+}

@@ -1,0 +1,70 @@
+"use client";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { useTRPC } from "../../trpc.ts";
+import { Button } from "../../ui/Button.tsx";
+import { CopyText } from "../../ui/CopyText.tsx";
+import { Segmented, TextField } from "../../ui/Field.tsx";
+import { KIND_WORDS } from "./kinds.ts";
+
+type Kind = "slack" | "webhook";
+
+const HINTS: Record<Kind, string> = {
+  slack: "The address of an incoming webhook, as Slack shows it.",
+  webhook: "An https address of yours. Messages are signed as Standard Webhooks.",
+};
+
+export function AddChannel({ onClose }: { onClose: () => void }) {
+  const trpc = useTRPC();
+  const queries = useQueryClient();
+  const [kind, setKind] = useState<Kind>("slack");
+  const add = useMutation(
+    trpc.channel.add.mutationOptions({ onSuccess: () => queries.invalidateQueries(trpc.channel.pathFilter()) }),
+  );
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    add.mutate({ kind, name: String(form.get("name")), url: String(form.get("url")) });
+  };
+  if (add.data?.secret)
+    return (
+      <>
+        <p className="mb-3 text-ink-2">The channel is added. Your receiver checks messages with this secret; it is shown once.</p>
+        <CopyText label="Signing secret" text={add.data.secret} />
+        <div className="mt-5 flex justify-end">
+          <Button look="primary" onClick={onClose}>
+            Done
+          </Button>
+        </div>
+      </>
+    );
+  if (add.data)
+    return (
+      <>
+        <p className="text-ink-2">The channel is added. Send a test to see a message arrive.</p>
+        <div className="mt-5 flex justify-end">
+          <Button look="primary" onClick={onClose}>
+            Done
+          </Button>
+        </div>
+      </>
+    );
+  return (
+    <form onSubmit={submit} className="grid gap-4">
+      <Segmented
+        label="Kind"
+        value={kind}
+        onChange={setKind}
+        options={(Object.keys(HINTS) as Kind[]).map((value) => ({ value, label: KIND_WORDS[value] ?? value }))}
+      />
+      <TextField name="name" label="Name" required maxLength={80} placeholder="noc" hint="As the delivery log will call it." />
+      <TextField name="url" label="Address" type="url" required maxLength={2048} hint={HINTS[kind]} error={add.error?.message} />
+      <div className="flex justify-end gap-2">
+        <Button onClick={onClose}>Cancel</Button>
+        <Button type="submit" look="primary" disabled={add.isPending}>
+          Add channel
+        </Button>
+      </div>
+    </form>
+  );
+}

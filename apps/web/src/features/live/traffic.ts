@@ -1,0 +1,44 @@
+import type { LiveFrame } from "@flowtriq/protocol/wire";
+
+/** One second of one node or of all of them together. `at` in seconds since the epoch; null: nobody reported it. */
+export type Second = { at: number; passedPps: number | null; droppedPps: number | null };
+
+type Observation = Extract<LiveFrame, { type: "observation" }>;
+
+/** The seconds that came over the live stream, by second and node. Bounded to `keepSeconds`. */
+export function trafficLog(keepSeconds: number) {
+  const seconds = new Map<number, Map<string, { passedPps: number; droppedPps: number }>>();
+  let newest = 0;
+  return {
+    /** `now` in seconds: a node whose clock runs ahead must not push the others out of the window. */
+    add(frames: readonly Observation[], now: number) {
+      for (const { at, nodeId, passedPps, droppedPps } of frames) {
+        const second = Math.floor(Date.parse(at) / 1000);
+        if (!(second > newest - keepSeconds) || second > now + 2) continue;
+        newest = Math.max(newest, second);
+        let nodes = seconds.get(second);
+        if (!nodes) seconds.set(second, (nodes = new Map()));
+        nodes.set(nodeId, { passedPps, droppedPps });
+      }
+      for (const second of seconds.keys()) if (second <= newest - keepSeconds) seconds.delete(second);
+    },
+    /** History first, then what was heard after it. The newest second is held back while nodes still report it. */
+    after(history: readonly Second[], now: number, held = 1): Second[] {
+      const last = history.at(-1)?.at ?? 0;
+      const to = Math.min(Math.max(newest - held, last), Math.floor(now));
+      const from = Math.max(last + 1, to - keepSeconds);
+      const joined = history.filter(({ at }) => at > to - keepSeconds);
+      for (let at = from; at <= to; at++) {
+        const nodes = seconds.get(at);
+        let passedPps = 0;
+        let droppedPps = 0;
+        for (const node of nodes?.values() ?? []) {
+          passedPps += node.passedPps;
+          droppedPps += node.droppedPps;
+        }
+        joined.push(nodes ? { at, passedPps, droppedPps } : { at, passedPps: null, droppedPps: null });
+      }
+      return joined;
+    },
+  };
+}
