@@ -9,14 +9,13 @@ import type { AgentConfig } from "@flowtriq/protocol/config";
 import { LaneId, type VpnPort } from "@flowtriq/protocol/lane";
 import type { Observation } from "@flowtriq/protocol/observation";
 import type { NodePolicy, Policy } from "@flowtriq/protocol/policy";
-import { nanoid } from "nanoid";
 import { localPolicy } from "./config.ts";
 import { endedFields, measuredFields, startedFields } from "./events.ts";
 import { Firewall } from "./firewall.ts";
 import { discoverPorts, watchedInterfaces } from "./host.ts";
 import { NflogListener, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
-import { iso, type Sink } from "./sink.ts";
+import { iso, newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
@@ -91,7 +90,7 @@ export class Agent {
       policy: this.#policy,
       baselines: state.readBaselines(),
       samples: { ports: this.#ports, mac1Keys: keys },
-      newId: () => `atk_${nanoid(16)}`,
+      newId: () => newId("atk"),
     });
     this.#tunnels = await countTunnels(Date.now() / 1000);
     this.#facts = {

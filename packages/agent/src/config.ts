@@ -1,7 +1,9 @@
 import fs from "node:fs";
 import { AgentConfig } from "@flowtriq/protocol/config";
 import { Policy } from "@flowtriq/protocol/policy";
-import { z } from "zod";
+import * as z from "zod/mini";
+
+z.config(z.locales.en());
 import { EXIT_CONFIG, Problem } from "./problem.ts";
 
 const MAX_CONFIG_BYTES = 1 << 20;

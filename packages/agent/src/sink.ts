@@ -1,12 +1,14 @@
 import fs from "node:fs";
 import type { AgentEvent } from "@flowtriq/protocol/event";
-import { nanoid } from "nanoid";
 import { Problem } from "./problem.ts";
 import type { Spool } from "./spool.ts";
 
 /** Distributes over a union, so that each event keeps its own fields. */
 type Without<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 export type NewEvent = Without<AgentEvent, "id" | "at"> & { at?: string };
+
+/** 122 random bits behind a prefix that tells what it names. */
+export const newId = (prefix: string): string => `${prefix}_${crypto.randomUUID().replaceAll("-", "")}`;
 
 export const iso = (epochMs: number): string => new Date(epochMs).toISOString();
 
@@ -28,7 +30,7 @@ export class Sink {
   }
 
   emit(event: NewEvent): void {
-    const whole = { ...event, id: `evt_${nanoid(16)}`, at: event.at ?? iso(Date.now()) } as AgentEvent;
+    const whole = { ...event, id: newId("evt"), at: event.at ?? iso(Date.now()) } as AgentEvent;
     try {
       if (this.#fd !== undefined) fs.writeSync(this.#fd, `${JSON.stringify(whole)}\n`);
     } catch (error) {

@@ -4,7 +4,6 @@ import type { Baselines } from "@flowtriq/detection/baseline";
 import type { Attack } from "@flowtriq/detection/detect";
 import { NodePolicy } from "@flowtriq/protocol/policy";
 import { EnrollResponse } from "@flowtriq/protocol/wire";
-import { nanoid } from "nanoid";
 import { Problem } from "./problem.ts";
 
 /** The agent's folder: what it learned, what it is doing, who it is. Each file is replaced whole, so a crash leaves the old one. */
@@ -71,10 +70,11 @@ export class StateDir {
     this.#write("policy.json", policy);
   }
 
-  readIdentity(): Pick<EnrollResponse, "nodeId" | "nodeKey"> | undefined {
-    return EnrollResponse.pick({ nodeId: true, nodeKey: true }).safeParse(this.#read("node.json")).data;
+  /** Who the service says we are; the policy in it is the one of the day of enrolment. */
+  readIdentity(): EnrollResponse | undefined {
+    return EnrollResponse.safeParse(this.#read("node.json")).data;
   }
-  writeIdentity(identity: Pick<EnrollResponse, "nodeId" | "nodeKey">): void {
+  writeIdentity(identity: EnrollResponse): void {
     this.#write("node.json", identity);
   }
 
@@ -82,7 +82,7 @@ export class StateDir {
   machineId(): string {
     const found = this.#read("machine.json") as { id?: unknown } | undefined;
     if (typeof found?.id === "string" && found.id.length >= 8) return found.id;
-    const id = nanoid(24);
+    const id = crypto.randomUUID();
     this.#write("machine.json", { id });
     return id;
   }

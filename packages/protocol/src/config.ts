@@ -1,33 +1,36 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { VpnPort } from "./lane.ts";
 import { Mode, Policy } from "./policy.ts";
 
 /** The agent's configuration file (JSON). Everything but nothing may be left out: see docs/agent.md. */
 export const AgentConfig = z.strictObject({
   /** Interfaces that carry traffic from outside. Empty or absent: those of the default routes. */
-  interfaces: z
-    .array(z.string().regex(/^[A-Za-z0-9_.@:-]{1,15}$/, "not an interface name"))
-    .max(32)
-    .default([]),
+  interfaces: z._default(
+    z.array(z.string().check(z.regex(/^[A-Za-z0-9_.@:-]{1,15}$/, "not an interface name"))).check(z.maxLength(32)),
+    [],
+  ),
   /** VPN ports. Absent: what the agent finds on the host. */
-  ports: z.array(VpnPort).max(64).optional(),
-  mode: Mode.default("observe"),
+  ports: z.optional(z.array(VpnPort).check(z.maxLength(64))),
+  mode: z._default(Mode, "observe"),
   /** The rest of the local policy; a policy from the service replaces it. */
-  policy: Policy.omit({ mode: true }).partial().default({}),
-  stateDir: z.string().min(1).max(500).default("/var/lib/ftagent"),
+  policy: z._default(z.partial(z.omit(Policy, { mode: true })), {}),
+  stateDir: z._default(z.string().check(z.minLength(1), z.maxLength(500)), "/var/lib/ftagent"),
   /** Samples a second that the kernel may hand up, over all lanes, whatever the flood's rate. */
-  samplesPerSecond: z.number().int().min(10).max(2000).default(200),
+  samplesPerSecond: z._default(z.int().check(z.minimum(10), z.maximum(2000)), 200),
   /** NFLOG group, one listener per network namespace. */
-  nflogGroup: z.number().int().min(1).max(65535).default(4817),
+  nflogGroup: z._default(z.int().check(z.minimum(1), z.maximum(65535)), 4817),
   /** WireGuard public keys (base64) by port, where `wg show` cannot be asked. */
-  wireguardPublicKeys: z.record(z.string().regex(/^\d{1,5}$/), z.string().regex(/^[A-Za-z0-9+/]{43}=$/)).default({}),
+  wireguardPublicKeys: z._default(
+    z.record(z.string().check(z.regex(/^\d{1,5}$/)), z.string().check(z.regex(/^[A-Za-z0-9+/]{43}=$/))),
+    {},
+  ),
   /** Absent: stand-alone. */
-  service: z
-    .strictObject({
+  service: z.optional(
+    z.strictObject({
       url: z.url({ protocol: /^https?$/ }),
       /** Used once to enrol; the node key it earns is kept in stateDir. */
-      token: z.string().min(16).max(200).optional(),
-    })
-    .optional(),
+      token: z.optional(z.string().check(z.minLength(16), z.maxLength(200))),
+    }),
+  ),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;

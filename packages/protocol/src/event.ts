@@ -1,14 +1,14 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { LaneId, Transport, VpnPort } from "./lane.ts";
 import { Mode } from "./policy.ts";
 import { TrafficVerdict, type Vector } from "./vector.ts";
 
 const at = z.iso.datetime({ precision: 3 });
-const count = z.number().nonnegative().finite();
-const text = z.string().max(500);
+const count = z.number().check(z.nonnegative());
+const text = z.string().check(z.maxLength(500));
 
-export const AttackId = z.string().regex(/^atk_[A-Za-z0-9_-]{10,32}$/);
-export const EventId = z.string().regex(/^evt_[A-Za-z0-9_-]{10,32}$/);
+export const AttackId = z.string().check(z.regex(/^atk_[A-Za-z0-9_-]{10,32}$/));
+export const EventId = z.string().check(z.regex(/^evt_[A-Za-z0-9_-]{10,32}$/));
 
 /** What is common to all events: written once, spooled, reported; `id` makes a second report harmless. */
 const base = { id: EventId, at };
@@ -17,62 +17,70 @@ const base = { id: EventId, at };
 const measured = {
   attack: AttackId,
   vector: TrafficVerdict,
-  confidence: z.number().min(0).max(1),
+  confidence: z.number().check(z.minimum(0), z.maximum(1)),
   lane: LaneId,
   /** Absent for an attack on the host beside the VPN ports. */
-  port: z.number().int().min(1).max(65535).optional(),
-  transport: Transport.optional(),
+  port: z.optional(z.int().check(z.minimum(1), z.maximum(65535))),
+  transport: z.optional(Transport),
   pps: count,
   bps: count,
   thresholdPps: count,
   passedPps: count,
-  tunnels: z.number().int().nonnegative().nullable(),
+  tunnels: z.nullable(z.int().check(z.nonnegative())),
 };
 
-const Share = z.strictObject({ key: z.string().max(64), share: z.number().min(0).max(1) });
+const Share = z.strictObject({
+  key: z.string().check(z.maxLength(64)),
+  share: z.number().check(z.minimum(0), z.maximum(1)),
+});
 
 /** Picture of the sampled packets: largest shares first, at most ten each. */
 export const Profile = z.strictObject({
-  samples: z.number().int().nonnegative(),
-  sources: z.array(Share).max(10),
+  samples: z.int().check(z.nonnegative()),
+  sources: z.array(Share).check(z.maxLength(10)),
   /** Estimated number of distinct sources among the samples. */
-  distinctSources: z.number().int().nonnegative(),
-  sourcePorts: z.array(Share).max(10),
-  destinationPorts: z.array(Share).max(10),
-  lengths: z.array(Share).max(10),
-  ttls: z.array(Share).max(10),
+  distinctSources: z.int().check(z.nonnegative()),
+  sourcePorts: z.array(Share).check(z.maxLength(10)),
+  destinationPorts: z.array(Share).check(z.maxLength(10)),
+  lengths: z.array(Share).check(z.maxLength(10)),
+  ttls: z.array(Share).check(z.maxLength(10)),
   spoofed: z.enum(["yes", "no", "unknown"]),
 });
 export type Profile = z.infer<typeof Profile>;
 
 /** A mitigation in force: in words, and as the rules that the kernel holds. */
 export const AppliedMitigation = z.strictObject({
-  id: z.string().max(64),
+  id: z.string().check(z.maxLength(64)),
   lane: LaneId,
   words: text,
-  rules: z.array(z.string().max(1000)).max(32),
+  rules: z.array(z.string().check(z.maxLength(1000))).check(z.maxLength(32)),
 });
 export type AppliedMitigation = z.infer<typeof AppliedMitigation>;
 
-export const RuleHits = z.strictObject({ id: z.string().max(64), packets: count, bytes: count });
+export const RuleHits = z.strictObject({ id: z.string().check(z.maxLength(64)), packets: count, bytes: count });
 
 export const AgentEvent = z.discriminatedUnion("event", [
   z.strictObject({
     ...base,
     event: z.literal("agent.ready"),
-    version: z.string().max(64),
-    interfaces: z.array(z.string().max(32)).max(64),
-    ports: z.array(VpnPort).max(64),
+    version: z.string().check(z.maxLength(64)),
+    interfaces: z.array(z.string().check(z.maxLength(32))).check(z.maxLength(64)),
+    ports: z.array(VpnPort).check(z.maxLength(64)),
     mode: Mode,
-    backend: z.string().max(32),
-    tunnels: z.number().int().nonnegative().nullable(),
+    backend: z.string().check(z.maxLength(32)),
+    tunnels: z.nullable(z.int().check(z.nonnegative())),
     /** Attacks taken over from a predecessor. */
-    adopted: z.array(AttackId).max(64),
+    adopted: z.array(AttackId).check(z.maxLength(64)),
   }),
   z.strictObject({ ...base, event: z.literal("agent.stopped"), reason: text, leftInKernel: z.boolean() }),
-  z.strictObject({ ...base, event: z.literal("agent.warning"), code: z.string().max(64), message: text }),
-  z.strictObject({ ...base, event: z.literal("policy.applied"), revision: z.number().int().min(0), mode: Mode }),
-  z.strictObject({ ...base, event: z.literal("policy.refused"), revision: z.number().int().min(0), reason: text }),
+  z.strictObject({
+    ...base,
+    event: z.literal("agent.warning"),
+    code: z.string().check(z.maxLength(64)),
+    message: text,
+  }),
+  z.strictObject({ ...base, event: z.literal("policy.applied"), revision: z.int().check(z.minimum(0)), mode: Mode }),
+  z.strictObject({ ...base, event: z.literal("policy.refused"), revision: z.int().check(z.minimum(0)), reason: text }),
   z.strictObject({
     ...base,
     ...measured,
@@ -80,13 +88,13 @@ export const AgentEvent = z.discriminatedUnion("event", [
     /** When the kernel is thought to have seen the first attack packet, and when its rate trip woke the agent. */
     firstPacketAt: at,
     trippedAt: at,
-    tunnelsBefore: z.number().int().nonnegative().nullable(),
+    tunnelsBefore: z.nullable(z.int().check(z.nonnegative())),
   }),
   z.strictObject({
     ...base,
     ...measured,
     event: z.literal("attack.classified"),
-    evidence: z.array(text).max(16),
+    evidence: z.array(text).check(z.maxLength(16)),
     profile: Profile,
   }),
   z.strictObject({
@@ -96,14 +104,14 @@ export const AgentEvent = z.discriminatedUnion("event", [
     mode: Mode,
     /** True in observe mode: the rules count what they would have dropped. */
     dryRun: z.boolean(),
-    mitigations: z.array(AppliedMitigation).max(64),
+    mitigations: z.array(AppliedMitigation).check(z.maxLength(64)),
   }),
   z.strictObject({
     ...base,
     event: z.literal("mitigation.removed"),
     attack: AttackId,
     reason: z.enum(["ended", "withdrawn", "policy", "expired", "rolled_back"]),
-    hits: z.array(RuleHits).max(64),
+    hits: z.array(RuleHits).check(z.maxLength(64)),
   }),
   z.strictObject({
     ...base,
@@ -117,11 +125,11 @@ export const AgentEvent = z.discriminatedUnion("event", [
     packets: count,
     droppedPackets: count,
     passedPackets: count,
-    tunnelsBefore: z.number().int().nonnegative().nullable(),
-    tunnelsLowest: z.number().int().nonnegative().nullable(),
-    tunnelsAfter: z.number().int().nonnegative().nullable(),
+    tunnelsBefore: z.nullable(z.int().check(z.nonnegative())),
+    tunnelsLowest: z.nullable(z.int().check(z.nonnegative())),
+    tunnelsAfter: z.nullable(z.int().check(z.nonnegative())),
     /** Tunnels known to have been lost, or null when nobody could tell. */
-    usersDisconnected: z.number().int().nonnegative().nullable(),
+    usersDisconnected: z.nullable(z.int().check(z.nonnegative())),
   }),
 ]);
 export type AgentEvent = z.infer<typeof AgentEvent>;

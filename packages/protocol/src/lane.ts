@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** VPN protocols whose packets the product can tell from junk. `other` is a declared port of an unknown protocol. */
 export const VPN_PROTOCOLS = [
@@ -25,10 +25,10 @@ export const Strictness = z.enum(["auto", "strict", "lenient"]);
 export type Strictness = z.infer<typeof Strictness>;
 
 export const VpnPort = z.strictObject({
-  port: z.number().int().min(1).max(65535),
+  port: z.int().check(z.minimum(1), z.maximum(65535)),
   transport: Transport,
   protocol: VpnProtocol,
-  strictness: Strictness.default("auto"),
+  strictness: z._default(Strictness, "auto"),
 });
 export type VpnPort = z.infer<typeof VpnPort>;
 

@@ -1,7 +1,7 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { LaneId } from "./lane.ts";
 
-const count = z.number().nonnegative().finite();
+const count = z.number().check(z.nonnegative());
 
 /** One second of counters on one node. `dropped` is part of `pps`; what the host received is the difference. */
 export const LaneSecond = z.strictObject({
@@ -21,8 +21,8 @@ export const Observation = z.strictObject({
   passedPps: count,
   passedBps: count,
   /** Live VPN tunnels; null when no source could tell. */
-  tunnels: z.number().int().nonnegative().nullable(),
+  tunnels: z.nullable(z.int().check(z.nonnegative())),
   /** Lanes with traffic in this second. */
-  lanes: z.array(LaneSecond).max(256),
+  lanes: z.array(LaneSecond).check(z.maxLength(256)),
 });
 export type Observation = z.infer<typeof Observation>;

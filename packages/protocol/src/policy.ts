@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { VpnPort } from "./lane.ts";
 import { Vector } from "./vector.ts";
 
@@ -11,19 +11,22 @@ export const Prefix = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()]);
 
 /** What may happen by itself on a node. Every field has a default, so `{}` is a policy. */
 export const Policy = z.strictObject({
-  mode: Mode.default("observe"),
+  mode: z._default(Mode, "observe"),
   /** Overrides of the mode for single vectors. */
-  vectorModes: z.partialRecord(Vector, Mode).default({}),
+  vectorModes: z._default(z.partialRecord(Vector, Mode), {}),
   /** Threshold of a lane = this × its baseline, never below the lane's floor. */
-  sensitivity: z.number().min(1.5).max(100).default(3),
+  sensitivity: z._default(z.number().check(z.minimum(1.5), z.maximum(100)), 3),
   /** A lane must stay this long below half its threshold before its attack is over. */
-  quietSeconds: z.number().int().min(5).max(600).default(20),
+  quietSeconds: z._default(z.int().check(z.minimum(5), z.maximum(600)), 20),
   /** The kernel keeps mitigating this long without hearing from the agent. */
-  leaseSeconds: z.number().int().min(15).max(60).default(45),
+  leaseSeconds: z._default(z.int().check(z.minimum(15), z.maximum(60)), 45),
   /** Never blocked, whatever they send: management networks, resolvers, monitoring. */
-  neverBlock: z.array(Prefix).max(256).default([]),
+  neverBlock: z._default(z.array(Prefix).check(z.maxLength(256)), []),
   /** Manual thresholds in packets per second, by lane id; they replace floor and baseline. */
-  thresholdsPps: z.record(z.string().max(64), z.number().int().min(1).max(100_000_000)).default({}),
+  thresholdsPps: z._default(
+    z.record(z.string().check(z.maxLength(64)), z.int().check(z.minimum(1), z.maximum(100_000_000))),
+    {},
+  ),
 });
 export type Policy = z.infer<typeof Policy>;
 
@@ -31,9 +34,9 @@ export const DEFAULT_POLICY: Policy = Policy.parse({});
 
 /** A policy as a node receives it. */
 export const NodePolicy = z.strictObject({
-  revision: z.number().int().min(0),
+  revision: z.int().check(z.minimum(0)),
   policy: Policy,
   /** Declared ports; empty leaves the node's own configuration and discovery in charge. */
-  ports: z.array(VpnPort).max(64).default([]),
+  ports: z._default(z.array(VpnPort).check(z.maxLength(64)), []),
 });
 export type NodePolicy = z.infer<typeof NodePolicy>;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** Kinds of attack, by the names used everywhere: events, API, database, pages. */
 export const VECTORS = [

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { AgentEvent, EventId } from "./event.ts";
 import { VpnPort } from "./lane.ts";
 import { Observation } from "./observation.ts";
@@ -18,20 +18,20 @@ export const AGENT_PATHS = {
 } as const;
 
 export const EnrollRequest = z.strictObject({
-  token: z.string().min(16).max(200),
+  token: z.string().check(z.minLength(16), z.maxLength(200)),
   /** Chosen once by the node and kept: enrolling twice gives the same node. */
-  machineId: z.string().min(8).max(128),
-  hostname: z.string().min(1).max(253),
-  agentVersion: z.string().max(64),
-  kernel: z.string().max(200),
-  ports: z.array(VpnPort).max(64),
+  machineId: z.string().check(z.minLength(8), z.maxLength(128)),
+  hostname: z.string().check(z.minLength(1), z.maxLength(253)),
+  agentVersion: z.string().check(z.maxLength(64)),
+  kernel: z.string().check(z.maxLength(200)),
+  ports: z.array(VpnPort).check(z.maxLength(64)),
 });
 export type EnrollRequest = z.infer<typeof EnrollRequest>;
 
 export const EnrollResponse = z.strictObject({
-  nodeId: z.string().max(64),
+  nodeId: z.string().check(z.maxLength(64)),
   /** Shown once; the service keeps only its hash. */
-  nodeKey: z.string().max(200),
+  nodeKey: z.string().check(z.maxLength(200)),
   policy: NodePolicy,
 });
 export type EnrollResponse = z.infer<typeof EnrollResponse>;
@@ -41,19 +41,19 @@ export const MAX_REPORT_OBSERVATIONS = 120;
 
 export const Report = z.strictObject({
   sentAt: z.iso.datetime({ precision: 3 }),
-  agentVersion: z.string().max(64),
+  agentVersion: z.string().check(z.maxLength(64)),
   /** The policy revision in force, and why a newer one was not taken. */
-  appliedRevision: z.number().int().min(0),
-  policyError: z.string().max(500).optional(),
-  events: z.array(AgentEvent).max(MAX_REPORT_EVENTS),
-  observations: z.array(Observation).max(MAX_REPORT_OBSERVATIONS),
+  appliedRevision: z.int().check(z.minimum(0)),
+  policyError: z.optional(z.string().check(z.maxLength(500))),
+  events: z.array(AgentEvent).check(z.maxLength(MAX_REPORT_EVENTS)),
+  observations: z.array(Observation).check(z.maxLength(MAX_REPORT_OBSERVATIONS)),
 });
 export type Report = z.infer<typeof Report>;
 
 export const ReportResponse = z.strictObject({
   /** Events that are stored now, the ones seen before included: the node may forget them. */
-  acknowledged: z.array(EventId).max(MAX_REPORT_EVENTS),
-  wantedRevision: z.number().int().min(0),
+  acknowledged: z.array(EventId).check(z.maxLength(MAX_REPORT_EVENTS)),
+  wantedRevision: z.int().check(z.minimum(0)),
 });
 export type ReportResponse = z.infer<typeof ReportResponse>;
 
@@ -67,7 +67,7 @@ export const LiveFrame = z.discriminatedUnion("type", [
     bps: z.number(),
     droppedPps: z.number(),
     passedPps: z.number(),
-    tunnels: z.number().nullable(),
+    tunnels: z.nullable(z.number()),
   }),
   /** Something about this incident is new: fetch it again. */
   z.strictObject({ type: z.literal("incident"), incidentId: z.string(), change: z.string() }),

@@ -1,6 +1,6 @@
 import { type Tx, withWorkspace } from "@flowtriq/db/client";
 import type { Role } from "@flowtriq/db/schema/workspace";
-import type { z } from "zod";
+import { z } from "zod";
 import { flushAudit } from "./audit.ts";
 import { type Context, hasRole, type NodeContext } from "./context.ts";
 import { Forbidden, InvalidInput } from "./errors.ts";
@@ -13,7 +13,7 @@ type ContextOf<A extends Allowed> = A extends "node" ? NodeContext : Context;
  * A verb of the product: it allows, parses, and runs in one transaction in which only the caller's workspace exists.
  * Throws Forbidden, InvalidInput, and what the verb itself refuses.
  */
-export function verb<A extends Allowed, S extends z.ZodType, R>(
+export function verb<A extends Allowed, S extends z.core.$ZodType, R>(
   allowed: A,
   schema: S,
   run: (tx: Tx, ctx: ContextOf<A>, input: z.output<S>) => Promise<R>,
@@ -48,8 +48,8 @@ export function authorize(allowed: Allowed, { actor }: Context): void {
 }
 
 /** Throws InvalidInput with the path of each mistake. */
-export function parse<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
-  const parsed = schema.safeParse(input);
+export function parse<S extends z.core.$ZodType>(schema: S, input: unknown): z.output<S> {
+  const parsed = z.safeParse(schema, input);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({ path: path.join("."), message }));
   const [first] = issues;
