@@ -1,3 +1,4 @@
+import { textArray } from "@flowtriq/db/arrays";
 import { type Tx, withSystem, withWorkspace } from "@flowtriq/db/client";
 import { type SQL, sql } from "drizzle-orm";
 import { grid, stepFor } from "./grid.ts";
@@ -194,5 +195,3 @@ const ofNodes = (nodeIds: readonly string[] | undefined): SQL =>
 const real = (value: number): number => Math.min(Math.round(value * 100) / 100, MAX_REAL);
 /** `at` is the end of the second it speaks of; a report a few milliseconds late still means the second before. */
 const secondOf = (at: string): number => Math.max(0, Math.ceil(Date.parse(at) / 1000 - 0.5) - 1);
-/** An array literal; its elements are quoted as JSON strings are. */
-const textArray = (values: readonly string[]): string => `{${values.map((value) => JSON.stringify(value)).join()}}`;

@@ -1,0 +1,66 @@
+import type { incidentEvent } from "@flowtriq/db/schema/incident";
+import type { AgentEventOf } from "@flowtriq/protocol/event";
+import { portOf } from "@flowtriq/protocol/lane";
+import { bpsWords, durationWords, ppsWords, vectorWords } from "../alert/words.ts";
+import { instant } from "./bounds.ts";
+import type { AttackEvent } from "./fold.ts";
+
+export type TimelineEntry = Pick<typeof incidentEvent.$inferInsert, "id" | "at" | "actor" | "kind" | "text" | "data">;
+
+/** What an event of the node adds to the timeline, in words; the event's own entry keeps its id and holds all of it. */
+export function timelineOf(event: AttackEvent): TimelineEntry[] {
+  const own = { id: event.id, at: instant(event.at), kind: event.event, data: { ...event } };
+  switch (event.event) {
+    case "attack.started":
+      return [
+        { ...kernelEntry(event, "packet.first", event.firstPacketAt), text: "First attack packet" },
+        { ...kernelEntry(event, "rate.tripped", event.trippedAt), text: "A rate limit tripped and woke the agent" },
+        {
+          ...own,
+          actor: "agent",
+          text: `${what(event)}: ${ppsWords(event.pps)}, threshold ${ppsWords(event.thresholdPps)}`,
+        },
+      ];
+    case "attack.classified":
+      return [
+        { ...own, actor: "agent", text: `Classified as ${what(event)}, confidence ${percent(event.confidence)}` },
+      ];
+    case "mitigation.applied": {
+      const rules = plural(event.mitigations.length, "mitigation");
+      return [
+        {
+          ...own,
+          actor: "agent",
+          text: event.dryRun ? `${rules} would be in force (nothing is dropped)` : `${rules} in force`,
+        },
+      ];
+    }
+    case "mitigation.removed":
+      return [{ ...own, actor: "agent", text: `Mitigations withdrawn: ${REASONS[event.reason]}` }];
+    case "attack.ended": {
+      const seconds = instant(event.at).getTime() - instant(event.startedAt).getTime();
+      const peak = `peak ${ppsWords(event.peakPps)}, ${bpsWords(event.peakBps)}`;
+      return [{ ...own, actor: "agent", text: `Over after ${durationWords(Math.max(0, seconds))}, ${peak}` }];
+    }
+  }
+}
+
+const REASONS = {
+  ended: "the attack is over",
+  withdrawn: "by hand",
+  policy: "the policy changed",
+  expired: "their time ran out",
+  rolled_back: "known clients were falling",
+} satisfies Record<AgentEventOf<"mitigation.removed">["reason"], string>;
+
+function kernelEntry(event: AttackEvent, kind: string, at: string) {
+  return { id: `${event.id}:${kind}`, at: instant(at), actor: "kernel" as const, kind, data: {} };
+}
+
+function what({ vector, lane }: Pick<AgentEventOf<"attack.started">, "vector" | "lane">): string {
+  const port = portOf(lane);
+  return `${vectorWords(vector)} on ${port ? `${port.transport}/${port.port}` : "host"}`;
+}
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+const plural = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`;
