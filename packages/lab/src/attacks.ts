@@ -1,7 +1,7 @@
 import { blake2s } from "@noble/hashes/blake2.js";
 import { answers } from "./amplification.ts";
 import type { Family } from "./namespaces.ts";
-import { icmpEcho, PROTOCOL, type Segment, TCP, tcp, udp } from "./packet.ts";
+import { icmpEcho, PROTOCOL, type Segment, TCP, tcp, toPacket, udp } from "./packet.ts";
 import type { Random } from "./random.ts";
 
 export interface Target {
@@ -128,11 +128,19 @@ export const attacks = {
   },
   gre: {
     port: 0,
-    // No options, an IPv4 packet inside (RFC 2784).
+    // No options, an IPv4 packet with UDP inside (RFC 2784); UDP without a checksum, so that its payload may change.
     build: ({ random }) => {
-      const bytes = random.bytes(4 + random.between(28, 600));
-      bytes.set([0, 0, 8, 0, 0x45, 0]);
-      return { protocol: PROTOCOL.gre, bytes, vary: [[16, 8]] };
+      const { checksumAt: _, ...inner } = udp(
+        fromAnywhere(random, random.between(1, 65_535)),
+        random.bytes(random.between(16, 600)),
+      );
+      inner.bytes.fill(0, 6, 8);
+      const packet = toPacket(inner, random.bytes(4), random.bytes(4), random);
+      return {
+        protocol: PROTOCOL.gre,
+        bytes: Uint8Array.of(0, 0, 8, 0, ...packet.bytes),
+        vary: [[32, 8]],
+      };
     },
   },
   esp: {
@@ -145,10 +153,10 @@ export const attacks = {
   },
   ah: {
     port: 0,
-    // Index and sequence 0, as floods of it are seen in the wild (RFC 4302 reserves index 0).
+    // Around ESP; index and sequence 0, as floods of it are seen in the wild (RFC 4302 reserves index 0).
     build: ({ random }) => {
       const bytes = random.bytes(24 + random.between(8, 400));
-      bytes.set([17, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+      bytes.set([PROTOCOL.esp, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
       return { protocol: PROTOCOL.ah, bytes, vary: [[12, 12]] };
     },
   },
