@@ -1,5 +1,5 @@
 // `npm run setup`: installs and builds everything, starts nothing. Runs on plain Node, before any package is there.
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -25,10 +25,42 @@ const { postgresBinaries, ROOT } = await import("./services.mjs");
  */
 export async function setup({ systemPackages: allowed = true, tests = false, builds } = {}) {
   mkdirSync(join(ROOT, ".local/log"), { recursive: true });
-  await systemPackages({ allowed, tests });
-  await npmPackages();
-  if (!process.env.DATABASE_URL) postgresBinaries(); // restores links; says early when this platform has none
-  await build(builds);
+  const unlock = await lock();
+  try {
+    await systemPackages({ allowed, tests });
+    await npmPackages();
+    if (!process.env.DATABASE_URL) postgresBinaries(); // restores links; says early when this platform has none
+    await build(builds);
+  } finally {
+    unlock();
+  }
+}
+
+/** Two set-ups at once would build over each other; the lock of a process that is gone counts for nothing. */
+async function lock() {
+  const file = join(ROOT, ".local/setup.lock");
+  for (let waiting = false; ; waiting = true) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: "wx" });
+      return () => rmSync(file, { force: true });
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    const owner = Number(readFileSync(file, "utf8"));
+    if (!isSetUp(owner)) rmSync(file, { force: true });
+    else {
+      if (!waiting) console.log(`… Waiting for the set-up of process ${owner}`);
+      await new Promise((done) => setTimeout(done, 250));
+    }
+  }
+}
+
+function isSetUp(pid) {
+  try {
+    return /infra\/local\/\w+\.mjs/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 async function npmPackages() {

@@ -29,14 +29,14 @@ export async function startStack({ dir, ports = {}, env = process.env, dev = fal
     const webPort = await freePort(ports.web ?? PORTS.web, "the dashboard (WEB_PORT)");
     const ingestPort = await freePort(ports.ingest ?? PORTS.ingest, "ingest (INGEST_PORT)");
     const workerPort = await freePort(ports.worker ?? PORTS.worker, "the worker's health page (WORKER_PORT)");
-    const receiver = {
-      port: await freePort(ports.receiver ?? PORTS.receiver, "the demonstration's alerts (RECEIVER_PORT)"),
-    };
+    const receiverPort = await freePort(ports.receiver ?? PORTS.receiver, "the demonstration's alerts (RECEIVER_PORT)");
     const webUrl = `http://localhost:${webPort}`;
     const ingestUrl = `http://127.0.0.1:${ingestPort}`;
+    const kept = secrets(dir);
+    const receiver = { port: receiverPort, webhookSecret: kept.webhookSecret };
     const shared = {
       ...env,
-      ...secrets(dir, env),
+      APP_SECRET: env.APP_SECRET || kept.appSecret,
       NODE_ENV: dev ? "development" : "production",
       NEXT_TELEMETRY_DISABLED: "1",
       DATABASE_URL: postgres.url,
@@ -46,7 +46,7 @@ export async function startStack({ dir, ports = {}, env = process.env, dev = fal
     };
 
     log("Bringing the database to this version");
-    const prepared = await prepare(shared, dir, demo);
+    const prepared = await prepare({ ...shared, RECEIVER: JSON.stringify(receiver) }, dir, demo);
 
     log(dev ? "Starting web (dev), ingest and worker" : "Starting web, ingest and worker");
     const watched = [];
@@ -83,6 +83,7 @@ export async function startStack({ dir, ports = {}, env = process.env, dev = fal
       ingestUrl,
       databaseUrl: postgres.url,
       redisUrl: redis.url,
+      receiver,
       env: shared,
       ...prepared,
       /** Resolves when a part ends that should not have; to the words that say which. */
@@ -105,16 +106,16 @@ async function prepare(env, dir, demo) {
   return JSON.parse(printed.trim().split("\n").at(-1));
 }
 
-/** Made at the first run, kept beside the data that they seal; the environment's own go first. */
-function secrets(dir, env) {
+/** Made at the first run and kept beside the data that they seal, readable by their owner alone. */
+function secrets(dir) {
   const file = join(dir, "secrets.json");
   if (!existsSync(file)) {
-    const made = Object.fromEntries(
-      ["APP_SECRET", "AUTH_SECRET"].map((name) => [name, randomBytes(32).toString("base64url")]),
-    );
+    const made = {
+      appSecret: randomBytes(32).toString("base64url"),
+      webhookSecret: `whsec_${randomBytes(32).toString("base64")}`,
+    };
     writeFileSync(file, JSON.stringify(made), { mode: 0o600 });
   }
   chmodSync(file, 0o600);
-  const kept = JSON.parse(readFileSync(file, "utf8"));
-  return Object.fromEntries(Object.entries(kept).map(([name, value]) => [name, env[name] || value]));
+  return JSON.parse(readFileSync(file, "utf8"));
 }

@@ -27,7 +27,11 @@ await main(async () => {
   const env = readEnvironment(join(ROOT, ".env"));
   const leave = whenAskedToLeave();
 
-  await setup({ systemPackages: !flags.has("--no-system-packages"), builds: dev ? ["agent"] : undefined });
+  try {
+    await setup({ systemPackages: !flags.has("--no-system-packages"), builds: dev ? ["agent"] : undefined });
+  } catch (error) {
+    if (!leave.asked) throw error; // Ctrl-C ended the step, not a fault
+  }
   if (leave.asked) return 130;
   const dir = join(ROOT, ".local/data");
   const ports = { web: portOf(env, "WEB_PORT", PORTS.web), ingest: portOf(env, "INGEST_PORT", PORTS.ingest) };

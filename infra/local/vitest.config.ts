@@ -5,7 +5,7 @@ import { ROOT } from "./services.mjs";
 /** Rooms whose tests talk to a real Postgres or Redis. */
 const STORES = ["packages/db", "packages/metrics", "packages/services", "apps/ingest", "apps/worker"];
 /** Tests that build network namespaces, tunnels and rules: root, and one at a time. */
-const NAMESPACES = ["packages/lab/test/**/*.test.ts", "packages/agent/test/**/*.net.test.ts", "e2e/agent/**/*.test.ts"];
+const NAMESPACES = ["packages/lab/test/**/*.test.ts", "packages/*/test/**/*.net.test.ts", "e2e/agent/**/*.test.ts"];
 const IGNORED = ["**/node_modules/**", "**/dist/**", "**/.next/**"];
 
 const serial = { fileParallelism: false, maxWorkers: 1 };
