@@ -21,8 +21,11 @@ export async function bulk({
   port = 5201,
 }: BulkOptions): Promise<{ bytes: number; bps: number }> {
   const main = fileURLToPath(new URL("./bulk/main.ts", import.meta.url));
-  const launch = (host: Host, ...argv: string[]) =>
-    start(host.namespace, [bunPath(), main, ...argv], { stdio: ["pipe", "pipe", "inherit"] });
+  const launch = (host: Host, ...argv: string[]) => {
+    const child = start(host.namespace, [bunPath(), main, ...argv], { stdio: ["pipe", "pipe", "inherit"] });
+    child.stdin?.on("error", () => {});
+    return child;
+  };
   const receiver = launch(to, "receive", address, `${port}`);
   let sender: ReturnType<typeof launch> | undefined;
   try {

@@ -40,6 +40,8 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
   };
   const main = fileURLToPath(new URL("./flood/main.ts", import.meta.url));
   const child = start(lab.attacker.namespace, [bunPath(), main, JSON.stringify(request)], { stdio: "pipe" });
+  // It may end by itself just before it is told to.
+  child.stdin?.on("error", () => {});
   let problem = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     problem = (problem + text).slice(-2000);

@@ -101,7 +101,7 @@ export async function run(
     timeout: options.timeoutMs ?? 30_000,
     maxBuffer: 64 << 20,
   });
-  ended.child.stdin?.end(options.input);
+  feed(ended.child, options.input);
   return ended;
 }
 
@@ -114,8 +114,14 @@ export function start(namespace: string, argv: readonly string[], options: Spawn
 export async function ip(lines: readonly string[], namespace?: string): Promise<void> {
   if (lines.length === 0) return;
   const ended = execFileAsync("ip", [...(namespace ? ["-n", namespace] : []), "-batch", "-"]);
-  ended.child.stdin?.end(`${lines.join("\n")}\n`);
+  feed(ended.child, `${lines.join("\n")}\n`);
   await ended;
+}
+
+/** A program that ends without reading its input is judged by its exit code, not by the broken pipe. */
+function feed(child: ChildProcess, input: string | undefined): void {
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(input);
 }
 
 export async function namespaces(): Promise<string[]> {

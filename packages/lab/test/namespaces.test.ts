@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { bunPath } from "../src/flood.ts";
-import { createTopology, namespaces, openTopology, run, start, sweep, uniquePrefix } from "../src/namespaces.ts";
+import { createTopology, ip, namespaces, openTopology, run, start, sweep, uniquePrefix } from "../src/namespaces.ts";
 import { asRoot } from "./root.ts";
 
 const left = async (prefix: string) => (await namespaces()).filter((name) => name.startsWith(`${prefix}-`));
@@ -33,7 +33,7 @@ asRoot("taking a lab down ends its processes, and doing it twice is harmless", a
   expect(await left(lab.prefix)).toEqual([]);
 });
 
-asRoot("a failure while building leaves nothing behind, nor touches the lab that stands in its way", async () => {
+asRoot("a lab that stands in another's way is left alone", async () => {
   const lab = await createTopology({ clients: 0 });
   try {
     await expect(createTopology({ prefix: lab.prefix })).rejects.toThrow("standing already");
@@ -41,7 +41,14 @@ asRoot("a failure while building leaves nothing behind, nor touches the lab that
   } finally {
     await lab.destroy();
   }
-  expect(await left(lab.prefix)).toEqual([]);
+});
+
+asRoot("a failure half-way through building leaves nothing behind", async () => {
+  const prefix = uniquePrefix();
+  // The management link's name is taken, which shows when all namespaces are there.
+  await ip([`link add ${prefix}-m type bridge`]);
+  await expect(createTopology({ prefix, management: true })).rejects.toThrow();
+  expect(await left(prefix)).toEqual([]);
 });
 
 asRoot("the management link joins this machine and the concentrator, and goes with the lab", async () => {
@@ -99,6 +106,18 @@ asRoot("a lab that was kept is found again by its prefix", async () => {
     await lab.destroy();
   }
   await expect(openTopology(lab.prefix)).rejects.toThrow("no lab called");
+});
+
+asRoot("a program that ignores its input and one that fails are told apart", async () => {
+  const lab = await createTopology({ clients: 0 });
+  try {
+    const { namespace } = lab.attacker;
+    await run(namespace, ["true"], { input: "x".repeat(1 << 20) });
+    await expect(run(namespace, ["false"])).rejects.toThrow("Command failed");
+    await expect(run(namespace, ["echo", "$(id); rm"])).resolves.toMatchObject({ stdout: "$(id); rm\n" });
+  } finally {
+    await lab.destroy();
+  }
 });
 
 test.each(["", "A", "1x", "a-b", "a;b", "../x", "toolongprefix"])("%j is no prefix", async (prefix) => {
