@@ -11,7 +11,7 @@ import { notifyLive } from "./notify.ts";
 import { verb } from "./verb.ts";
 
 export { enroll } from "./node/enroll.ts";
-export { report, reportObservations } from "./node/report.ts";
+export { type NodeReport, report, reportObservations } from "./node/report.ts";
 
 /** A node that said nothing for so long is called silent. */
 export const SILENT_AFTER_SECONDS = 30;
