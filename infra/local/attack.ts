@@ -3,7 +3,6 @@ import { ATTACK_NAMES, type AttackName } from "@flowtriq/lab/attacks";
 import { flood } from "@flowtriq/lab/flood";
 import { openTopology } from "@flowtriq/lab/namespaces";
 import { publicKeyOf } from "@flowtriq/lab/wireguard";
-import { LAB } from "./demonstration.ts";
 import { grouped } from "./timeline.ts";
 
 /** Vectors whose generator has another name. */
@@ -24,6 +23,9 @@ const GENERATORS: Record<string, AttackName> = {
   openvpn_data_flood: "openvpn_data",
   ike_handshake_flood: "ike_sa_init",
 };
+
+/** The one that `npm start` keeps up. */
+const LAB = process.env.DEMO_LAB || "demo";
 
 const USAGE = `Usage: npm run attack -- NAME [--pps 100000] [--seconds 5] [--ipv6]
 Names: ${[...Object.keys(GENERATORS), ...ATTACK_NAMES].join(", ")}`;

@@ -15,8 +15,6 @@ import postgres from "postgres";
 import { ROOT } from "./services.mjs";
 import { followEvents, grouped, inWords, Timeline } from "./timeline.ts";
 
-/** Name of the lab that stays up while `npm start` runs. */
-export const LAB = "demo";
 export const WIREGUARD_PORT = 51820;
 const ATTACK = { attack: "udp_random", pps: 250_000, seconds: 6, port: WIREGUARD_PORT } as const;
 const CALM_MS = 3000;
@@ -24,6 +22,8 @@ const AFTER_MS = 2000;
 const EVENT_DEADLINE_MS = 90_000;
 
 export interface DemoSettings {
+  /** Name of the lab: its namespaces begin with it. */
+  lab: string;
   /** Where the agent keeps its state, its configuration and its events. */
   dir: string;
   ingestUrl: string;
@@ -40,8 +40,8 @@ export async function demonstrate(settings: DemoSettings, leave: Promise<void>):
   const left = leave.then(() => "left" as const);
   try {
     mkdirSync(settings.dir, { recursive: true, mode: 0o700 });
-    await sweep(LAB);
-    const lab = await createTopology({ prefix: LAB, clients: 2, management: true });
+    await sweep(settings.lab);
+    const lab = await createTopology({ prefix: settings.lab, clients: 2, management: true });
     undo.push(() => lab.destroy());
     const wireguard = await startWireguard(lab, { port: ATTACK.port });
     undo.push(() => wireguard.stop());

@@ -1,6 +1,6 @@
 // `npm start`: the whole product on this machine, and a live attack on a VPN server of its own.
 import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { readEnvironment } from "./dotenv.mjs";
 import { onPath } from "./processes.mjs";
 import { main, Problem, seconds, step } from "./progress.mjs";
@@ -24,7 +24,7 @@ await main(async () => {
   const began = performance.now();
   const dev = flags.has("--dev");
   const demo = !flags.has("--no-demo");
-  const env = readEnvironment(join(ROOT, ".env"));
+  const env = Object.assign(process.env, readEnvironment(join(ROOT, ".env")));
   const leave = whenAskedToLeave();
 
   try {
@@ -33,8 +33,10 @@ await main(async () => {
     if (!leave.asked) throw error; // Ctrl-C ended the step, not a fault
   }
   if (leave.asked) return 130;
-  const dir = join(ROOT, ".local/data");
-  const ports = { web: portOf(env, "WEB_PORT", PORTS.web), ingest: portOf(env, "INGEST_PORT", PORTS.ingest) };
+  const dir = resolve(ROOT, env.DATA_DIR || ".local/data");
+  const ports = Object.fromEntries(
+    Object.entries(PORTS).map(([name, port]) => [name, portOf(env, `${name.toUpperCase()}_PORT`, port)]),
+  );
   const stack = await step("Starting the service", (say) => startStack({ dir, ports, env, dev, demo, log: say }));
   const stopped = [() => stack.stop()];
   try {
@@ -42,7 +44,7 @@ await main(async () => {
     if (stack.demo) console.log(`  sign in as ${stack.demo.email} with the password ${stack.demo.password}`);
     console.log("  Ctrl-C ends it and everything it started.\n");
 
-    const demonstration = demo && !leave.asked ? startDemonstration(stack, dir) : undefined;
+    const demonstration = demo && !leave.asked ? startDemonstration(stack, dir, env.DEMO_LAB || "demo") : undefined;
     if (demonstration) stopped.unshift(demonstration.stop);
     const why = await Promise.race([leave.when, stack.broken, ...(demonstration ? [demonstration.failed] : [])]);
     if (leave.asked) return 0;
@@ -55,9 +57,9 @@ await main(async () => {
 });
 
 /** The demonstration cleans up after itself when it is told to end, and is told so by the kernel should this process die. */
-function startDemonstration(stack, dir) {
+function startDemonstration(stack, dir, lab) {
   const { ingestUrl, databaseUrl, receiver, demo } = stack;
-  const settings = { dir: join(dir, "demo"), ingestUrl, databaseUrl, receiver, ...demo };
+  const settings = { ingestUrl, databaseUrl, receiver, ...demo, lab, dir: join(dir, "demo", demo.workspaceId) };
   const setpriv = onPath("setpriv");
   const command = [process.execPath, "--import", "tsx", "demo.ts"];
   const argv = setpriv ? [setpriv, "--pdeathsig=TERM", ...command] : command;
