@@ -12,11 +12,6 @@ const Env = z.object({
     .string()
     .regex(/^(https?:\/\/[^\s;,'"]+|\/[^\s;,'"]*|:\d{1,5}\/[^\s;,'"]*)$/, "an address, a path, or :port/path")
     .default("/live"),
-  /** Hosts that serve the default brand, without ports. Others must be verified domains. */
-  APP_HOSTS: z
-    .string()
-    .default("localhost,127.0.0.1,[::1]")
-    .transform((hosts) => hosts.split(",").map((host) => host.trim().toLowerCase())),
   /** Whether a reverse proxy in front sets x-forwarded-host and x-forwarded-proto; otherwise they are ignored. */
   TRUST_PROXY: flag.default(false),
   /** Lets alert channels reach this machine itself: for the demonstration and tests. */

@@ -1,6 +1,7 @@
 import { type NextRequest, NextResponse } from "next/server";
 import { env } from "./env.ts";
-import { ingestOrigin, isKnownHost } from "./server/host.ts";
+import { brandOf } from "./server/brand.ts";
+import { ingestOrigin, isHost } from "./server/host.ts";
 
 /** Host -> brand, and the headers that every answer carries. What a client says of these headers is overwritten. */
 export async function proxy(request: NextRequest): Promise<NextResponse> {
@@ -9,11 +10,15 @@ export async function proxy(request: NextRequest): Promise<NextResponse> {
   const host = ((TRUST_PROXY && incoming.get("x-forwarded-host")) || incoming.get("host") || "").toLowerCase();
   const proto = TRUST_PROXY && incoming.get("x-forwarded-proto") === "https" ? "https" : "http";
 
-  if (!(await isKnownHost(host))) return plain("Not found\n", 404);
+  if (!isHost(host) || !(await brandOf(host))) return plain("Not found\n", 404);
   if (isForeignWrite(request, host)) return plain("This request came from another site.\n", 403);
 
   const nonce = btoa(crypto.randomUUID());
-  const policy = contentSecurityPolicy({ nonce, live: ingestOrigin(host, proto), development: NODE_ENV === "development" });
+  const policy = contentSecurityPolicy({
+    nonce,
+    live: ingestOrigin(host, proto),
+    development: NODE_ENV === "development",
+  });
   const headers = new Headers(incoming);
   headers.set("x-brand-host", host);
   headers.set("x-forwarded-host", host);
@@ -41,7 +46,11 @@ const SECURITY_HEADERS = [
 const plain = (text: string, status: number) =>
   new NextResponse(text, {
     status,
-    headers: { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", "x-content-type-options": "nosniff" },
+    headers: {
+      "content-type": "text/plain; charset=utf-8",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+    },
   });
 
 /** The session cookie is SameSite=Lax; this holds as well for browsers that send it anyway. */

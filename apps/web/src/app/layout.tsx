@@ -1,8 +1,8 @@
 import "./globals.css";
 import { toCss } from "@flowtriq/theme/css";
 import type { Metadata } from "next";
-import { ThemeProvider } from "next-themes";
 import { headers } from "next/headers";
+import { ThemeProvider } from "next-themes";
 import type { ReactNode } from "react";
 import { currentBrand } from "../server/brand.ts";
 

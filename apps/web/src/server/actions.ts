@@ -1,6 +1,6 @@
 "use server";
-import { CredentialsSignin } from "next-auth";
 import { redirect } from "next/navigation";
+import { CredentialsSignin } from "next-auth";
 import { z } from "zod";
 import { Refused, signIn, signOut } from "./auth.ts";
 
@@ -8,7 +8,11 @@ const Form = z.object({
   email: z.string().max(254),
   password: z.string().max(1024),
   // A path of this host: never another's address.
-  next: z.string().regex(/^\/(?![/\\])[^\s\\]{0,500}$/).optional().catch(undefined),
+  next: z
+    .string()
+    .regex(/^\/(?![/\\])[^\s\\]{0,500}$/)
+    .optional()
+    .catch(undefined),
 });
 
 export type SignInState = { error?: string; email?: string };

@@ -1,5 +1,4 @@
-import { openDatabase, useDatabase } from "@flowtriq/db/client";
-import { configureServices } from "@flowtriq/services/runtime";
+import { openServices } from "@flowtriq/services/open";
 import { env } from "../env.ts";
 
 const KEY = Symbol.for("flowtriq.web.connected");
@@ -8,8 +7,11 @@ const holder = globalThis as { [KEY]?: true };
 /** Gives services their database and secret. Once per process, however many copies of this module a bundler makes. */
 export function connect(): void {
   if (holder[KEY]) return;
-  holder[KEY] = true;
   const { DATABASE_URL, APP_SECRET, ALERTS_ALLOW_LOOPBACK } = env();
-  useDatabase(openDatabase({ url: DATABASE_URL }));
-  configureServices({ secret: APP_SECRET, deployment: { allowLoopback: ALERTS_ALLOW_LOOPBACK } });
+  openServices({
+    databaseUrl: DATABASE_URL,
+    secret: APP_SECRET,
+    deployment: { allowLoopback: ALERTS_ALLOW_LOOPBACK },
+  });
+  holder[KEY] = true;
 }

@@ -1,4 +1,10 @@
-import { dehydrate, HydrationBoundary, QueryClient } from "@tanstack/react-query";
+import {
+  dehydrate,
+  type FetchQueryOptions,
+  HydrationBoundary,
+  QueryClient,
+  type QueryKey,
+} from "@tanstack/react-query";
 import { createTRPCOptionsProxy } from "@trpc/tanstack-react-query";
 import { cache, type ReactNode } from "react";
 import { appRouter } from "./router.ts";
@@ -6,16 +12,17 @@ import { createContext } from "./trpc.ts";
 
 const clientOf = cache(() => new QueryClient());
 
-/** The dashboard's door for pages: what they ask here is in the first HTML, and the browser does not ask again. */
-export const trpcOf = cache(() =>
+/** The dashboard's door for pages. */
+export const door = cache(() =>
   createTRPCOptionsProxy({ ctx: createContext, router: appRouter, queryClient: clientOf }),
 );
 
-type Wanted = Parameters<QueryClient["prefetchQuery"]>[0];
+/** Asks on the server: the answer is in the first HTML, and the browser does not ask again. */
+export const prefetch = <Q, E, D, K extends QueryKey>(query: FetchQueryOptions<Q, E, D, K>): Promise<void> =>
+  clientOf().prefetchQuery(query);
 
-/** Renders `children` with these queries answered. One that fails is left for the browser to ask, and to show why. */
-export async function Prefetched({ queries, children }: { queries: readonly Wanted[]; children: ReactNode }) {
-  const client = new QueryClient();
-  await Promise.all(queries.map((query) => client.prefetchQuery(query)));
-  return <HydrationBoundary state={dehydrate(client)}>{children}</HydrationBoundary>;
+/** Renders `children` with what was asked. A question that failed is left for the browser to ask, and to show why. */
+export async function Prefetched({ asked, children }: { asked: readonly Promise<void>[]; children: ReactNode }) {
+  await Promise.all(asked);
+  return <HydrationBoundary state={dehydrate(clientOf())}>{children}</HydrationBoundary>;
 }

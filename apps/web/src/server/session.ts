@@ -1,5 +1,5 @@
-import { membership, type Membership } from "@flowtriq/services/lookup";
 import type { Context } from "@flowtriq/services/context";
+import { type Membership, membership } from "@flowtriq/services/lookup";
 import { headers } from "next/headers";
 import { cache } from "react";
 import { auth } from "./auth.ts";

@@ -30,7 +30,8 @@ const translated = t.middleware(async ({ next }) => {
   const result = await next();
   if (result.ok) return result;
   const { cause } = result.error;
-  if (cause instanceof Refusal) throw new TRPCError({ code: CODES[cause.status] ?? "BAD_REQUEST", message: cause.message, cause });
+  if (cause instanceof Refusal)
+    throw new TRPCError({ code: CODES[cause.status] ?? "BAD_REQUEST", message: cause.message, cause });
   return result;
 });
 

@@ -3,7 +3,8 @@ import { type ComponentProps, useId } from "react";
 import { cn } from "./cn.ts";
 
 const LOOKS = {
-  primary: "border-accent bg-accent text-accent-ink font-[550] enabled:hover:brightness-105 enabled:active:brightness-95",
+  primary:
+    "border-accent bg-accent text-accent-ink font-[550] enabled:hover:brightness-105 enabled:active:brightness-95",
   plain: "border-line-strong bg-surface text-ink enabled:hover:bg-sunken",
   quiet: "border-transparent bg-transparent text-ink-2 enabled:hover:bg-sunken enabled:hover:text-ink",
   danger: "border-critical/40 bg-surface text-critical enabled:hover:bg-critical-soft",

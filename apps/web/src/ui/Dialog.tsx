@@ -45,7 +45,12 @@ export function Dialog({
             <h2 id={id} className="text-lg font-[620]">
               {title}
             </h2>
-            <button type="button" onClick={onClose} aria-label="Close" className="rounded-md p-1 text-ink-3 hover:text-ink">
+            <button
+              type="button"
+              onClick={onClose}
+              aria-label="Close"
+              className="rounded-md p-1 text-ink-3 hover:text-ink"
+            >
               <X size={16} aria-hidden="true" />
             </button>
           </div>

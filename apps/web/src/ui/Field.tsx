@@ -51,7 +51,14 @@ export function TextArea({ label, hint, error, className, ...rest }: Shared & Om
   );
 }
 
-export function SelectField({ label, hint, error, className, children, ...rest }: Shared & Omit<ComponentProps<"select">, "id">) {
+export function SelectField({
+  label,
+  hint,
+  error,
+  className,
+  children,
+  ...rest
+}: Shared & Omit<ComponentProps<"select">, "id">) {
   const id = useId();
   return (
     <Around id={id} label={label} hint={hint} error={error}>

@@ -14,7 +14,9 @@ export const Figures = ({ figures }: { figures: Figure[] }) => (
         <dd className="mt-1 text-2xl font-[600] tracking-[-0.02em]" title={exact}>
           {value}
           {note !== undefined && (
-            <small className="ml-1.5 text-sm font-normal tracking-normal text-ink-2 max-md:ml-0 max-md:block">{note}</small>
+            <small className="ml-1.5 text-sm font-normal tracking-normal text-ink-2 max-md:ml-0 max-md:block">
+              {note}
+            </small>
           )}
         </dd>
       </div>

@@ -2,11 +2,21 @@ import type { ReactNode } from "react";
 import { cn } from "./cn.ts";
 
 /** The top of every page: its answer in a sentence, then what may be done. */
-export const PageHead = ({ title, children, actions }: { title: ReactNode; children?: ReactNode; actions?: ReactNode }) => (
+export const PageHead = ({
+  title,
+  children,
+  actions,
+}: {
+  title: ReactNode;
+  children?: ReactNode;
+  actions?: ReactNode;
+}) => (
   <div className="flex items-start justify-between gap-x-6 gap-y-3 max-md:flex-col">
     <div className="min-w-0">
       <h1 className="text-xl font-[620] tracking-[-0.012em] text-balance">{title}</h1>
-      {children && <div className="num mt-1.5 max-w-[76ch] text-lg text-ink-2 [&_b]:font-[600] [&_b]:text-ink">{children}</div>}
+      {children && (
+        <div className="num mt-1.5 max-w-[76ch] text-lg text-ink-2 [&_b]:font-[600] [&_b]:text-ink">{children}</div>
+      )}
     </div>
     {actions && <div className="flex shrink-0 flex-wrap gap-2 max-md:w-full max-md:*:flex-1">{actions}</div>}
   </div>

@@ -2,7 +2,15 @@ import { percent } from "./format.ts";
 import { Section } from "./Page.tsx";
 
 /** Shares of a whole, largest first; what the list leaves out is the last line. */
-export function ShareBars({ title, shares, mono }: { title: string; shares: readonly { key: string; share: number }[]; mono?: boolean }) {
+export function ShareBars({
+  title,
+  shares,
+  mono,
+}: {
+  title: string;
+  shares: readonly { key: string; share: number }[];
+  mono?: boolean;
+}) {
   const rest = 1 - shares.reduce((sum, { share }) => sum + share, 0);
   const rows = rest > 0.005 && shares.length > 0 ? [...shares, { key: "other", share: rest }] : shares;
   return (
@@ -19,7 +27,10 @@ export function ShareBars({ title, shares, mono }: { title: string; shares: read
             </dt>
             <dd className="contents">
               <span aria-hidden="true">
-                <i className="block h-2 rounded-[2px] bg-data-drop" style={{ width: `${Math.max(1, Math.min(100, share * 100))}%` }} />
+                <i
+                  className="block h-2 rounded-[2px] bg-data-drop"
+                  style={{ width: `${Math.max(1, Math.min(100, share * 100))}%` }}
+                />
               </span>
               <span className="num text-right">{percent(share)}</span>
             </dd>

@@ -4,6 +4,7 @@ export function Sparkline({
   from,
   to,
   spans = [],
+  level,
   height = 44,
   colour = "var(--ok)",
   label,
@@ -12,11 +13,13 @@ export function Sparkline({
   from: number;
   to: number;
   spans?: readonly { from: number; to: number }[];
+  /** A level to compare with, drawn dashed. */
+  level?: number;
   height?: number;
   colour?: string;
   label: string;
 }) {
-  const top = Math.max(1, ...points.map(({ value }) => value ?? 0)) * 1.25;
+  const top = Math.max(1, level ?? 0, ...points.map(({ value }) => value ?? 0)) * 1.25;
   const x = (at: number) => (((at - from) / Math.max(1, to - from)) * 1000).toFixed(1);
   const y = (value: number) => (height - 2 - (value / top) * (height - 6)).toFixed(1);
   let pen = "M";
@@ -52,7 +55,14 @@ export function Sparkline({
           fillOpacity={0.12}
         />
       ))}
-      <path d={path} fill="none" stroke={colour} strokeWidth={1.5} vectorEffect="non-scaling-stroke" strokeLinejoin="round" />
+      <path
+        d={path}
+        fill="none"
+        stroke={colour}
+        strokeWidth={1.5}
+        vectorEffect="non-scaling-stroke"
+        strokeLinejoin="round"
+      />
     </svg>
   );
 }

@@ -1,7 +1,17 @@
 import type { ReactNode } from "react";
 import { Button } from "./Button.tsx";
 
-const Frame = ({ title, children, actions, alert }: { title: string; children: ReactNode; actions?: ReactNode; alert?: boolean }) => (
+const Frame = ({
+  title,
+  children,
+  actions,
+  alert,
+}: {
+  title: string;
+  children: ReactNode;
+  actions?: ReactNode;
+  alert?: boolean;
+}) => (
   <div role={alert ? "alert" : undefined} className="border-y border-line py-8">
     <p className="font-[600]">{title}</p>
     <div className="mt-1 max-w-[64ch] text-ink-2">{children}</div>

@@ -3,7 +3,8 @@ import { useNow } from "./clock.ts";
 import { ago, duration, exactUtc } from "./format.ts";
 
 /** Server and browser may be a second and a time zone apart: the words of a time are not compared on hydration. */
-const local = (at: Date): string => `${exactUtc(at)}\n${at.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "long" })}`;
+const local = (at: Date): string =>
+  `${exactUtc(at)}\n${at.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "long" })}`;
 
 /** "3 h ago"; the exact time, UTC and local, on hover. */
 export function Ago({ at }: { at: Date }) {

@@ -88,7 +88,6 @@ export function TimeChart(props: Props) {
   if (asTable) return <ChartTable {...props} />;
   return (
     <div className="relative">
-      {/* biome-ignore lint/a11y/useSemanticElements: a canvas inside, with its text equivalent */}
       <div role="img" aria-label={label} ref={host} style={{ height }} onDoubleClick={() => setZoom(undefined)} />
       <div
         ref={tip}
@@ -105,7 +104,13 @@ export function TimeChart(props: Props) {
   );
 }
 
-function pointAt(tip: HTMLElement | null, { at, lines, format }: Props, index: number | null | undefined, left: number, width: number) {
+function pointAt(
+  tip: HTMLElement | null,
+  { at, lines, format }: Props,
+  index: number | null | undefined,
+  left: number,
+  width: number,
+) {
   if (!tip) return;
   const time = index === null || index === undefined ? undefined : at[index];
   tip.hidden = time === undefined;

@@ -38,14 +38,20 @@ const FONT = () => `11px ${css("--font")}`;
 
 /** The power of ten under the quietest usual value: a log scale has no zero. */
 export function floorOf(lines: readonly Line[]): number {
-  const positive = lines.flatMap(({ values }) => values.filter((value): value is number => value !== null && value > 0)).sort((a, b) => a - b);
+  const positive = lines
+    .flatMap(({ values }) => values.filter((value): value is number => value !== null && value > 0))
+    .sort((a, b) => a - b);
   const quiet = positive[Math.floor(positive.length * 0.1)] ?? 10;
   return 10 ** Math.max(0, Math.min(3, Math.floor(Math.log10(quiet))));
 }
 
 /** 0 · 500 · 1 k · 2.5 M */
 function tick(value: number): string {
-  for (const [size, prefix] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const)
+  for (const [size, prefix] of [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const)
     if (value >= size) return `${Number((value / size).toFixed(1))} ${prefix}`;
   return String(Number(value.toFixed(1)));
 }
@@ -114,20 +120,36 @@ export function chartOptions(wanted: Wanted): uPlot.Options {
         values: (_, splits) => splits.map((value) => (value === null ? "" : tick(value))),
       },
     ],
-    series: [{}, ...wanted.lines().map((line, index): uPlot.Series => ({
-      label: line.name,
-      stroke: () => css(line.colour),
-      width: 1.5,
-      points: { show: false },
-      // A hole longer than a few seconds stays a hole.
-      spanGaps: false,
-      ...(line.fill !== undefined && (line.on === undefined || log) && { fill: () => alpha(line.colour, line.fill ?? 0), fillTo: log ? wanted.floor : 0 }),
-      show: index >= 0,
-    }))],
+    series: [
+      {},
+      ...wanted.lines().map(
+        (line, index): uPlot.Series => ({
+          label: line.name,
+          stroke: () => css(line.colour),
+          width: 1.5,
+          points: { show: false },
+          // A hole longer than a few seconds stays a hole.
+          spanGaps: false,
+          ...(line.fill !== undefined &&
+            (line.on === undefined || log) && {
+              fill: () => alpha(line.colour, line.fill ?? 0),
+              fillTo: log ? wanted.floor : 0,
+            }),
+          show: index >= 0,
+        }),
+      ),
+    ],
     bands: log
       ? []
       : wanted.lines().flatMap((line, index) =>
-          line.on === undefined ? [] : [{ series: [index + 1, line.on + 1] as [number, number], fill: () => alpha(line.colour, line.fill ?? 0.8) }],
+          line.on === undefined
+            ? []
+            : [
+                {
+                  series: [index + 1, line.on + 1] as [number, number],
+                  fill: () => alpha(line.colour, line.fill ?? 0.8),
+                },
+              ],
         ),
     hooks: {
       drawAxes: [(u) => under(u, wanted.decoration())],
@@ -139,7 +161,13 @@ export function chartOptions(wanted: Wanted): uPlot.Options {
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         },
       ],
-      setCursor: [(u) => wanted.onCursor(u.cursor.left !== undefined && u.cursor.left >= 0 ? u.cursor.idx : null, (u.cursor.left ?? 0) + u.over.offsetLeft)],
+      setCursor: [
+        (u) =>
+          wanted.onCursor(
+            u.cursor.left !== undefined && u.cursor.left >= 0 ? u.cursor.idx : null,
+            (u.cursor.left ?? 0) + u.over.offsetLeft,
+          ),
+      ],
     },
   };
 }

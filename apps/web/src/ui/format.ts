@@ -19,7 +19,10 @@ const short = (value: number): string => {
 
 function scaled(value: number): { figure: string; prefix: string } {
   for (const [size, prefix] of STEPS) if (value >= size * 0.9995) return { figure: short(value / size), prefix };
-  return { figure: value > 0 && value < 10 && !Number.isInteger(value) ? short(value) : whole.format(value), prefix: "" };
+  return {
+    figure: value > 0 && value < 10 && !Number.isInteger(value) ? short(value) : whole.format(value),
+    prefix: "",
+  };
 }
 
 /** 312 kpps */
@@ -90,4 +93,5 @@ export const clock = (at: Date, seconds = false): string =>
   `${two(at.getHours())}:${two(at.getMinutes())}${seconds ? `:${two(at.getSeconds())}` : ""}`;
 
 /** one node · 12 nodes */
-export const plural = (n: number, one: string, many = `${one}s`): string => `${n === 1 ? "one" : count(n)} ${n === 1 ? one : many}`;
+export const plural = (n: number, one: string, many = `${one}s`): string =>
+  `${n === 1 ? "one" : count(n)} ${n === 1 ? one : many}`;

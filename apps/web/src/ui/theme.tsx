@@ -12,7 +12,11 @@ const never = () => () => {};
 export function ThemeToggle() {
   const { theme, setTheme } = useTheme();
   // The server does not know what this browser chose.
-  const mounted = useSyncExternalStore(never, () => true, () => false);
+  const mounted = useSyncExternalStore(
+    never,
+    () => true,
+    () => false,
+  );
   const current = mounted && (theme === "light" || theme === "dark") ? theme : "system";
   const Face = FACES[current];
   return (

@@ -8,7 +8,13 @@ import { LiveProvider } from "../../features/live/Live.tsx";
 import { currentBrand } from "../../server/brand.ts";
 import { currentSession } from "../../server/session.ts";
 
-export default async function WorkspaceLayout({ children, params }: { children: ReactNode; params: Promise<{ workspace: string }> }) {
+export default async function WorkspaceLayout({
+  children,
+  params,
+}: {
+  children: ReactNode;
+  params: Promise<{ workspace: string }>;
+}) {
   const [{ workspace }, session, brand] = await Promise.all([params, currentSession(), currentBrand()]);
   if (!session) redirect(`/sign-in?next=${encodeURIComponent((await headers()).get("x-path") ?? `/${workspace}`)}`);
   if (workspace !== session.slug) notFound();

@@ -1,7 +1,7 @@
 "use client";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTRPC } from "../../trpc.ts";
+import { type Outputs, useTRPC } from "../../trpc.ts";
 import { Button } from "../../ui/Button.tsx";
 import { Chip } from "../../ui/Chip.tsx";
 import { Dialog } from "../../ui/Dialog.tsx";
@@ -12,30 +12,24 @@ import { Empty, SkeletonRows } from "../../ui/States.tsx";
 import { type Column, Table } from "../../ui/Table.tsx";
 import { Ago } from "../../ui/Time.tsx";
 import { Known } from "../incident/Marks.tsx";
+import { vectorWords } from "../incident/words.ts";
 import { AddChannel } from "./AddChannel.tsx";
 import { KIND_WORDS } from "./kinds.ts";
 
-export type ChannelRow = { id: string; kind: string; name: string; enabled: boolean; target: string };
+type ChannelRow = Outputs["channel"]["list"][number];
+type DeliveryRow = Outputs["channel"]["deliveries"]["items"][number];
 
-export type DeliveryRow = {
-  id: string;
-  incidentId: string;
-  channelName: string;
-  transition: string;
-  status: "pending" | "delivered" | "failed";
-  attempts: number;
-  latencyMs: number | null;
-  response: string | null;
-  createdAt: Date;
-};
-
-export function AlertsPage({ base, mayChange }: { base: string; mayChange: boolean }) {
+export function AlertsPage({ base, mayChange, mayTest }: { base: string; mayChange: boolean; mayTest: boolean }) {
   const trpc = useTRPC();
   const channels = useQuery(trpc.channel.list.queryOptions());
-  const deliveries = useQuery(trpc.channel.deliveries.queryOptions(undefined, { refetchInterval: 10_000 }));
+  const deliveries = useQuery(trpc.channel.deliveries.queryOptions({}, { refetchInterval: 5_000 }));
   const [adding, setAdding] = useState(false);
   const add = (
-    <Button look="primary" because={mayChange ? undefined : "Adding channels takes the role admin"} onClick={() => setAdding(true)}>
+    <Button
+      look="primary"
+      because={mayChange ? undefined : "Adding channels takes the role admin"}
+      onClick={() => setAdding(true)}
+    >
       Add channel
     </Button>
   );
@@ -54,7 +48,7 @@ export function AlertsPage({ base, mayChange }: { base: string; mayChange: boole
             ) : (
               <ul className="border-t border-line">
                 {rows.map((row) => (
-                  <Channel key={row.id} channel={row} may={mayChange} />
+                  <Channel key={row.id} channel={row} mayChange={mayChange} mayTest={mayTest} />
                 ))}
               </ul>
             )
@@ -63,11 +57,17 @@ export function AlertsPage({ base, mayChange }: { base: string; mayChange: boole
       </Section>
       <Section title="Delivery log" aside="from the moment of the event to the receiver's answer">
         <Loaded query={deliveries} what="Delivery log" skeleton={<SkeletonRows label="Loading deliveries" />}>
-          {(rows) =>
+          {({ items: rows }) =>
             rows.length === 0 ? (
               <p className="text-ink-2">Nothing has been sent yet.</p>
             ) : (
-              <Table caption="Deliveries, newest first" columns={columns} rows={rows} rowKey={({ id }) => id} href={({ incidentId }) => `${base}/incidents/${incidentId}`} />
+              <Table
+                caption="Deliveries, newest first"
+                columns={columns}
+                rows={rows}
+                rowKey={({ id }) => id}
+                href={({ incidentId }) => `${base}/incidents/${incidentId}`}
+              />
             )
           }
         </Loaded>
@@ -79,7 +79,7 @@ export function AlertsPage({ base, mayChange }: { base: string; mayChange: boole
   );
 }
 
-function Channel({ channel, may }: { channel: ChannelRow; may: boolean }) {
+function Channel({ channel, mayChange, mayTest }: { channel: ChannelRow; mayChange: boolean; mayTest: boolean }) {
   const trpc = useTRPC();
   const queries = useQueryClient();
   const [removing, setRemoving] = useState(false);
@@ -87,23 +87,32 @@ function Channel({ channel, may }: { channel: ChannelRow; may: boolean }) {
   const remove = useMutation(
     trpc.channel.remove.mutationOptions({ onSuccess: () => queries.invalidateQueries(trpc.channel.pathFilter()) }),
   );
-  const because = may ? undefined : "This takes the role admin";
   return (
     <li className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b border-line py-2.5">
       <span className="min-w-0 flex-1 basis-52">
-        <span className="font-[550]">{channel.name}</span> <span className="text-ink-3">{KIND_WORDS[channel.kind] ?? channel.kind}</span>
-        <span className="block truncate text-sm text-ink-2">{channel.target}</span>
+        <span className="font-[550]">{channel.name}</span>{" "}
+        <span className="text-ink-3">{KIND_WORDS[channel.kind]}</span>
+        <span className="block truncate text-sm text-ink-2">
+          {channel.target ?? "its settings cannot be opened; add it anew"}
+        </span>
       </span>
       <span role="status" className="text-sm">
-        {test.isPending && <span className="text-ink-2">Sending…</span>}
-        {test.data && (test.data.delivered ? <Chip tone="ok">delivered in {duration(test.data.latencyMs)}</Chip> : <span className="text-critical">{test.data.reason}</span>)}
+        {test.isSuccess && <span className="text-ink-2">A test message is on its way.</span>}
         {(test.error ?? remove.error) && <span className="text-critical">{(test.error ?? remove.error)?.message}</span>}
       </span>
       <span className="flex gap-2">
-        <Button because={because} disabled={test.isPending} onClick={() => test.mutate({ channelId: channel.id })}>
+        <Button
+          because={mayTest ? undefined : "Testing takes the role operator"}
+          disabled={test.isPending}
+          onClick={() => test.mutate({ channelId: channel.id })}
+        >
           Send a test
         </Button>
-        <Button look="danger" because={because} onClick={() => setRemoving(true)}>
+        <Button
+          look="danger"
+          because={mayChange ? undefined : "Removing takes the role admin"}
+          onClick={() => setRemoving(true)}
+        >
           Remove
         </Button>
       </span>
@@ -120,7 +129,7 @@ function Channel({ channel, may }: { channel: ChannelRow; may: boolean }) {
   );
 }
 
-const TRANSITION_WORDS: Record<string, string> = {
+const TRANSITION_WORDS: Record<DeliveryRow["transition"], string> = {
   opened: "Attack begun",
   classified: "Classified",
   ended: "Attack over",
@@ -128,17 +137,37 @@ const TRANSITION_WORDS: Record<string, string> = {
 };
 
 const columns: Column<DeliveryRow>[] = [
-  { key: "what", head: "What", cell: ({ transition }) => TRANSITION_WORDS[transition] ?? transition },
+  {
+    key: "what",
+    head: "What",
+    cell: ({ transition, vector, nodeName }) => (
+      <>
+        {TRANSITION_WORDS[transition]}{" "}
+        <span className="text-ink-2">
+          {vectorWords(vector)}, {nodeName}
+        </span>
+      </>
+    ),
+  },
   { key: "channel", head: "Channel", cell: ({ channelName }) => channelName },
   {
     key: "status",
     head: "State",
     cell: ({ status, response, attempts }) => (
-      <Chip tone={status === "delivered" ? "ok" : status === "failed" ? "critical" : "neutral"} title={response ?? undefined}>
+      <Chip
+        tone={status === "delivered" ? "ok" : status === "failed" ? "critical" : "neutral"}
+        title={response ?? undefined}
+      >
         {status === "pending" && attempts > 0 ? `attempt ${attempts} failed, trying again` : status}
       </Chip>
     ),
   },
-  { key: "latency", head: "Latency", right: true, phone: "after", cell: ({ latencyMs }) => <Known value={latencyMs} show={duration} /> },
+  {
+    key: "latency",
+    head: "Latency",
+    right: true,
+    phone: "after",
+    cell: ({ latencyMs }) => <Known value={latencyMs} show={duration} />,
+  },
   { key: "when", head: "When", right: true, cell: ({ createdAt }) => <Ago at={createdAt} /> },
 ];

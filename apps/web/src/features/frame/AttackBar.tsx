@@ -6,10 +6,13 @@ import { count, duration, plural, pps } from "../../ui/format.ts";
 import { targetWords, vectorWords } from "../incident/words.ts";
 import { useLatest } from "../live/useTraffic.ts";
 
+/** What the bar and the count beside "Incidents" ask for: one query. */
+export const OPEN = { status: "open" as const, limit: 50 };
+
 /** One red line on every page while an attack is open: where, what, and whether it is handled. */
 export function AttackBar({ base }: { base: string }) {
   const trpc = useTRPC();
-  const open = useQuery(trpc.overview.open.queryOptions()).data ?? [];
+  const open = useQuery(trpc.incident.list.queryOptions(OPEN)).data?.items ?? [];
   const latest = useLatest();
   const [first, ...others] = open;
   if (!first) return null;

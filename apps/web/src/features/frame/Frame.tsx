@@ -1,10 +1,10 @@
 import type { ReactNode } from "react";
+import { ThemeToggle } from "../../ui/theme.tsx";
 import { AttackBar } from "./AttackBar.tsx";
 import { JumpMenu } from "./JumpMenu.tsx";
 import { LiveState } from "./LiveState.tsx";
 import { BottomTabs, Crumbs, Rail } from "./Navigation.tsx";
 import { PersonMenu } from "./PersonMenu.tsx";
-import { ThemeToggle } from "../../ui/theme.tsx";
 
 export type FrameFacts = {
   base: string;
@@ -33,7 +33,11 @@ export const Frame = ({ base, workspace, brand, person, children }: FrameFacts &
         <PersonMenu person={person} />
       </header>
       <AttackBar base={base} />
-      <main id="main" tabIndex={-1} className="w-full max-w-[1228px] flex-1 p-6 pb-16 outline-none max-md:p-4 max-md:pb-24">
+      <main
+        id="main"
+        tabIndex={-1}
+        className="w-full max-w-[1228px] flex-1 p-6 pb-16 outline-none max-md:p-4 max-md:pb-24"
+      >
         {children}
       </main>
     </div>

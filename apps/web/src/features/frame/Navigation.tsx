@@ -4,6 +4,7 @@ import Link from "next/link";
 import { usePathname } from "next/navigation";
 import { useTRPC } from "../../trpc.ts";
 import { count } from "../../ui/format.ts";
+import { OPEN } from "./AttackBar.tsx";
 import { Mark } from "./Mark.tsx";
 import { PLACES, placeOf } from "./places.ts";
 
@@ -15,7 +16,7 @@ function useHere(base: string) {
 
 function useOpenIncidents(): number {
   const trpc = useTRPC();
-  return useQuery(trpc.overview.open.queryOptions()).data?.length ?? 0;
+  return useQuery(trpc.incident.list.queryOptions(OPEN)).data?.items.length ?? 0;
 }
 
 const Open = ({ open }: { open: number }) =>
@@ -26,7 +27,11 @@ const Open = ({ open }: { open: number }) =>
     </span>
   );
 
-export function Rail({ base, workspace, brand }: Base & { workspace: string; brand: { name: string; logoUrl: string | null } }) {
+export function Rail({
+  base,
+  workspace,
+  brand,
+}: Base & { workspace: string; brand: { name: string; logoUrl: string | null } }) {
   const { place } = useHere(base);
   const open = useOpenIncidents();
   return (

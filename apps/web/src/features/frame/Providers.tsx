@@ -21,14 +21,17 @@ const newQueryClient = () =>
     },
   });
 
-const codeOf = (error: unknown): string =>
-  (error as { data?: { code?: string } | null } | null)?.data?.code ?? "";
+const codeOf = (error: unknown): string => (error as { data?: { code?: string } | null } | null)?.data?.code ?? "";
 
-let inBrowser: QueryClient | undefined;
+let ofTab: QueryClient | undefined;
+function clientOfTab(): QueryClient {
+  ofTab ??= newQueryClient();
+  return ofTab;
+}
 
 export function Providers({ children }: { children: ReactNode }) {
   // On the server every request has its own; in the browser one lives as long as the tab.
-  const [queryClient] = useState(() => (typeof window === "undefined" ? newQueryClient() : (inBrowser ??= newQueryClient())));
+  const [queryClient] = useState(() => (typeof window === "undefined" ? newQueryClient() : clientOfTab()));
   const [client] = useState(() =>
     createTRPCClient<AppRouter>({ links: [httpBatchLink({ url: "/api/trpc", transformer: superjson })] }),
   );

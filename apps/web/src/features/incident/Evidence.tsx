@@ -4,7 +4,11 @@ import { ShareBars } from "../../ui/ShareBars.tsx";
 import { Sparkline } from "../../ui/Sparkline.tsx";
 import type { IncidentFacts, IncidentSecond } from "./facts.ts";
 
-const SPOOFED = { yes: "Sources are forged.", no: "Sources are real addresses.", unknown: "Whether sources are forged is unknown." };
+const SPOOFED = {
+  yes: "Sources are forged.",
+  no: "Sources are real addresses.",
+  unknown: "Whether sources are forged is unknown.",
+};
 
 export const Evidence = ({ incident }: { incident: IncidentFacts }) => (
   <Section title="Why we call it an attack" aside={`confidence ${percent(incident.confidence)}`} className="md:mt-6">
@@ -40,7 +44,9 @@ export function Tunnels({ incident, seconds }: { incident: IncidentFacts; second
         points={seconds.map(({ at, tunnels }) => ({ at, value: tunnels }))}
         from={from}
         to={to}
-        spans={[{ from: incident.startedAt.getTime() / 1000, to: incident.endedAt ? incident.endedAt.getTime() / 1000 : to }]}
+        spans={[
+          { from: incident.startedAt.getTime() / 1000, to: incident.endedAt ? incident.endedAt.getTime() / 1000 : to },
+        ]}
       />
     </Section>
   );
@@ -52,7 +58,8 @@ export function PacketProfile({ incident: { profile } }: { incident: IncidentFac
   return (
     <>
       <p className="num mt-6 text-sm text-ink-2">
-        From {count(profile.samples)} sampled packets of about {count(profile.distinctSources)} sources. {SPOOFED[profile.spoofed]}
+        From {count(profile.samples)} sampled packets of about {count(profile.distinctSources)} sources.{" "}
+        {SPOOFED[profile.spoofed]}
       </p>
       <div className="mt-3 grid gap-x-6 gap-y-5 md:grid-cols-4">
         <ShareBars title="Sources" shares={profile.sources.slice(0, 6)} mono />

@@ -17,7 +17,8 @@ function Done({ incident }: { incident: IncidentFacts }) {
       </>
     );
   if (incident.rulesAt) return <>Rules have dropped it; when its first packet came is unknown. </>;
-  if (incident.mode === "approve") return <>{open ? "Its rules wait for approval." : "Its rules were never approved."} </>;
+  if (incident.mode === "approve")
+    return <>{open ? "Its rules wait for approval." : "Its rules were never approved."} </>;
   return <>{open ? "No rule drops it yet." : "No rule dropped it."} </>;
 }
 
@@ -43,7 +44,13 @@ function Cut({ incident: { usersDisconnected, status } }: { incident: IncidentFa
     ) : (
       <>Whether anyone was disconnected is unknown: no source could tell.</>
     );
-  return <b>{usersDisconnected === 0 ? "Nobody was disconnected." : `${plural(usersDisconnected, "user").replace(/^one/, "One")} ${usersDisconnected === 1 ? "was" : "were"} disconnected.`}</b>;
+  return (
+    <b>
+      {usersDisconnected === 0
+        ? "Nobody was disconnected."
+        : `${plural(usersDisconnected, "user").replace(/^one/, "One")} ${usersDisconnected === 1 ? "was" : "were"} disconnected.`}
+    </b>
+  );
 }
 
 export const Sentence = ({ incident }: { incident: IncidentFacts }) => (

@@ -43,25 +43,45 @@ export function IncidentList({ base }: { base: string }) {
     <>
       <PageHead title="Incidents">Attacks that nodes have met, newest first.</PageHead>
       <search aria-label="Filters" className="mt-4 mb-2 flex flex-wrap items-center gap-2">
-        <Filter label="State" value={wanted.status} onChange={(status) => void setWanted({ status })} options={[["open", "Open"], ["ended", "Over"]]} />
+        <Filter
+          label="State"
+          value={wanted.status}
+          onChange={(status) => void setWanted({ status })}
+          options={[
+            ["open", "Open"],
+            ["ended", "Over"],
+          ]}
+        />
         <Filter
           label="Kind"
           value={wanted.vector}
           onChange={(vector) => void setWanted({ vector })}
           options={VECTORS.map((vector) => [vector, vectorWords(vector)])}
         />
-        <Filter label="Node" value={wanted.node} onChange={(node) => void setWanted({ node })} options={nodes.map(({ id, name }) => [id, name])} />
+        <Filter
+          label="Node"
+          value={wanted.node}
+          onChange={(node) => void setWanted({ node })}
+          options={nodes.map(({ id, name }) => [id, name])}
+        />
         {filtered && (
           <Button look="quiet" onClick={() => void setWanted(null)}>
             Clear
           </Button>
         )}
       </search>
-      <Loaded query={{ ...query, data: rows }} what="Incidents" skeleton={<SkeletonRows rows={12} label="Loading incidents" />}>
+      <Loaded
+        query={{ ...query, data: rows }}
+        what="Incidents"
+        skeleton={<SkeletonRows rows={12} label="Loading incidents" />}
+      >
         {(incidents) =>
           incidents.length === 0 ? (
             filtered ? (
-              <Empty title="No incident fits these filters" actions={<Button onClick={() => void setWanted(null)}>Clear filters</Button>}>
+              <Empty
+                title="No incident fits these filters"
+                actions={<Button onClick={() => void setWanted(null)}>Clear filters</Button>}
+              >
                 Take one away, or all of them.
               </Empty>
             ) : (

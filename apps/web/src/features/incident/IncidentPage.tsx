@@ -2,10 +2,11 @@
 import { useQuery } from "@tanstack/react-query";
 import Link from "next/link";
 import { useMemo } from "react";
-import { type Outputs, useTRPC } from "../../trpc.ts";
+import { useTRPC } from "../../trpc.ts";
 import { Loaded } from "../../ui/Loaded.tsx";
 import { PageHead } from "../../ui/Page.tsx";
 import { SkeletonBlock, SkeletonRows } from "../../ui/States.tsx";
+import { secondsOf } from "../live/traffic.ts";
 import { useLatest, useTraffic } from "../live/useTraffic.ts";
 import { Evidence, PacketProfile, Tunnels } from "./Evidence.tsx";
 import type { IncidentFacts, IncidentSecond } from "./facts.ts";
@@ -42,14 +43,6 @@ export function IncidentPage({ base, incidentId, mayAct }: Props) {
 }
 
 const NOTHING: readonly IncidentSecond[] = [];
-
-const secondsOf = ({ at, passedPps, droppedPps, tunnels }: Outputs["incident"]["series"]): IncidentSecond[] =>
-  at.map((second, index) => ({
-    at: second,
-    passedPps: passedPps[index] ?? null,
-    droppedPps: droppedPps[index] ?? null,
-    tunnels: tunnels[index] ?? null,
-  }));
 
 /** An attack as long as this is refreshed live; what lies further back comes from the server. */
 const LIVE_SECONDS = 3600;

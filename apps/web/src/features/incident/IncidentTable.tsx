@@ -52,7 +52,11 @@ const columns: Column<IncidentRow>[] = [
     right: true,
     phone: "first drop",
     cell: (row) =>
-      row.mode === "observe" ? <span className="text-ink-3">observed</span> : <Known value={row.timeToFirstDropMs} show={duration} />,
+      row.mode === "observe" ? (
+        <span className="text-ink-3">observed</span>
+      ) : (
+        <Known value={row.timeToFirstDropMs} show={duration} />
+      ),
   },
   {
     key: "reached",

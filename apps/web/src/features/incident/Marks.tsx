@@ -19,17 +19,31 @@ export function SeverityMark({ severity, open }: { severity: Severity; open?: bo
       className={cn("mr-2 inline-block size-2.5 shrink-0 align-[-0.5px]", colour)}
     >
       <title>{`${SEVERITY_WORDS[severity]} severity`}</title>
-      <path d={path} fill={open ? "currentColor" : "none"} stroke="currentColor" strokeWidth={1.5} strokeLinejoin="round" />
+      <path
+        d={path}
+        fill={open ? "currentColor" : "none"}
+        stroke="currentColor"
+        strokeWidth={1.5}
+        strokeLinejoin="round"
+      />
     </svg>
   );
 }
 
 /** A value or the word "unknown", which is an answer too. */
-export const Known = <T,>({ value, show, because }: { value: T | null; show: (value: T) => React.ReactNode; because?: string }) =>
+export const Known = <T,>({
+  value,
+  show,
+  because,
+}: {
+  value: T | null;
+  show: (value: T) => React.ReactNode;
+  because?: string;
+}) =>
   value === null ? (
     <span className="text-ink-3" title={because}>
       unknown
     </span>
   ) : (
-    <>{show(value)}</>
+    show(value)
   );

@@ -17,7 +17,9 @@ export function Acknowledge({ incident, may }: { incident: IncidentFacts; may: b
   );
   if (incident.acknowledgedAt)
     return (
-      <Button because={`Acknowledged${incident.acknowledgedBy ? ` by ${incident.acknowledgedBy.name}` : ""}`}>Acknowledged</Button>
+      <Button because={`Acknowledged${incident.acknowledgedBy ? ` by ${incident.acknowledgedBy.name}` : ""}`}>
+        Acknowledged
+      </Button>
     );
   return (
     <div className="max-md:w-full">

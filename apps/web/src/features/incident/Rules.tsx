@@ -51,11 +51,18 @@ export function Rules({ incident }: { incident: IncidentFacts }) {
   return (
     <Section
       title="Rules"
-      aside={rules.length > 0 && (status === "open" ? "end by themselves when the attack does" : "removed when the attack was over")}
+      aside={
+        rules.length > 0 &&
+        (status === "open" ? "end by themselves when the attack does" : "removed when the attack was over")
+      }
     >
       {rules.length === 0 ? (
         <p className="text-ink-2">
-          {incident.mode === "approve" ? "Rules wait for approval." : status === "open" ? "None yet." : "No rule was applied."}
+          {incident.mode === "approve"
+            ? "Rules wait for approval."
+            : status === "open"
+              ? "None yet."
+              : "No rule was applied."}
         </p>
       ) : (
         <Table caption="Rules with hits" columns={columns} rows={rules} rowKey={({ id, lane }) => `${id}/${lane}`} />

@@ -14,5 +14,8 @@ export type IncidentSecond = {
 };
 
 /** The share of the attack's packets that reached the VPN; null until somebody has counted. */
-export const passedShare = ({ packets, passedPackets }: Pick<IncidentRow, "packets" | "passedPackets">): number | null =>
+export const passedShare = ({
+  packets,
+  passedPackets,
+}: Pick<IncidentRow, "packets" | "passedPackets">): number | null =>
   packets === null || passedPackets === null || packets === 0 ? null : Math.min(1, passedPackets / packets);

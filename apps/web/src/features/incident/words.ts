@@ -1,11 +1,11 @@
-import { portOf, type LaneId } from "@flowtriq/protocol/lane";
+import { type LaneId, portOf } from "@flowtriq/protocol/lane";
 import type { Mode } from "@flowtriq/protocol/policy";
 import type { Severity } from "@flowtriq/protocol/vector";
 import { vectorWords } from "@flowtriq/services/alert/words";
 
 export { vectorWords };
 
-const PROTOCOL_WORDS: Record<string, string> = {
+export const PROTOCOL_WORDS: Record<string, string> = {
   wireguard: "WireGuard",
   openvpn: "OpenVPN",
   ike: "IKE",

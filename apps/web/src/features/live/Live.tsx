@@ -50,9 +50,8 @@ export function LiveProvider({ url, children }: { url: string; children: ReactNo
     });
     let missed = false;
     const live = openLive({
-      ticket: async () => {
-        const { ticket } = await client.live.ticket.mutate();
-        return { url: addressed(url, ticket) };
+      address: async () => {
+        return addressed(url, await client.live.ticket.mutate());
       },
       onFrames: (frames) => {
         for (const listener of listeners.current) listener(frames);
@@ -88,7 +87,9 @@ export function LiveProvider({ url, children }: { url: string; children: ReactNo
 }
 
 function addressed(url: string, ticket: string): string {
-  const base = url.startsWith(":") ? `${location.protocol}//${location.hostname}${url}` : new URL(url, location.origin).href;
+  const base = url.startsWith(":")
+    ? `${location.protocol}//${location.hostname}${url}`
+    : new URL(url, location.origin).href;
   const address = new URL(base);
   address.searchParams.set("ticket", ticket);
   return address.href;

@@ -8,7 +8,12 @@ export type LiveState = {
   heardAt: number | undefined;
 };
 
-type Options = { ticket: () => Promise<{ url: string }>; onFrames: (frames: LiveFrame[]) => void; onState: (state: LiveState) => void };
+type Options = {
+  /** Of the stream, with a new ticket. */
+  address: () => Promise<string>;
+  onFrames: (frames: LiveFrame[]) => void;
+  onState: (state: LiveState) => void;
+};
 
 /** A hidden tab gets no animation frames; what piles up meanwhile is bounded, the newest kept. */
 const MOST_WAITING = 20_000;
@@ -18,7 +23,7 @@ const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
  * One event stream of a tab. Frames are handed on at most once per animation frame. A ticket is good for one
  * connection, so each attempt takes a new one.
  */
-export function openLive({ ticket, onFrames, onState }: Options) {
+export function openLive({ address, onFrames, onState }: Options) {
   let state: LiveState = { connection: "connecting", paused: false, heardAt: undefined };
   let source: EventSource | undefined;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -57,7 +62,7 @@ export function openLive({ ticket, onFrames, onState }: Options) {
     clearTimeout(retry);
     change({ connection: "connecting" });
     try {
-      const { url } = await ticket();
+      const url = await address();
       if (closed) return;
       source = new EventSource(url);
       source.onopen = () => {

@@ -4,7 +4,7 @@ import { trafficLog } from "./traffic.ts";
 const frame = (nodeId: string, second: number, passedPps: number, droppedPps = 0) => ({
   type: "observation" as const,
   nodeId,
-  at: new Date(second * 1000).toISOString(),
+  at: new Date((second + 1) * 1000).toISOString(),
   pps: passedPps + droppedPps,
   bps: 0,
   droppedPps,

@@ -3,6 +3,21 @@ import type { LiveFrame } from "@flowtriq/protocol/wire";
 /** One second of one node or of all of them together. `at` in seconds since the epoch; null: nobody reported it. */
 export type Second = { at: number; passedPps: number | null; droppedPps: number | null };
 
+/** A series of the store as rows. */
+export const secondsOf = ({ at, passedPps, droppedPps, tunnels }: Columns): (Second & { tunnels: number | null })[] =>
+  at.map((second, index) => ({
+    at: second,
+    passedPps: passedPps[index] ?? null,
+    droppedPps: droppedPps[index] ?? null,
+    tunnels: tunnels[index] ?? null,
+  }));
+
+type Column = readonly (number | null)[];
+type Columns = { at: readonly number[]; passedPps: Column; droppedPps: Column; tunnels: Column };
+
+/** The second that an observation is about: `at` is its end, give or take half of one. */
+const secondOf = (at: string): number => Math.ceil(Date.parse(at) / 1000 - 0.5) - 1;
+
 type Observation = Extract<LiveFrame, { type: "observation" }>;
 
 /** The seconds that came over the live stream, by second and node. Bounded to `keepSeconds`. */
@@ -13,11 +28,11 @@ export function trafficLog(keepSeconds: number) {
     /** `now` in seconds: a node whose clock runs ahead must not push the others out of the window. */
     add(frames: readonly Observation[], now: number) {
       for (const { at, nodeId, passedPps, droppedPps } of frames) {
-        const second = Math.floor(Date.parse(at) / 1000);
+        const second = secondOf(at);
         if (!(second > newest - keepSeconds) || second > now + 2) continue;
         newest = Math.max(newest, second);
-        let nodes = seconds.get(second);
-        if (!nodes) seconds.set(second, (nodes = new Map()));
+        const nodes = seconds.get(second) ?? new Map();
+        seconds.set(second, nodes);
         nodes.set(nodeId, { passedPps, droppedPps });
       }
       for (const second of seconds.keys()) if (second <= newest - keepSeconds) seconds.delete(second);

@@ -40,4 +40,11 @@ export function useLatest() {
   return latest;
 }
 
-export type NodeNow = { at: string; pps: number; bps: number; droppedPps: number; passedPps: number; tunnels: number | null };
+export type NodeNow = {
+  at: string;
+  pps: number;
+  bps: number;
+  droppedPps: number;
+  passedPps: number;
+  tunnels: number | null;
+};

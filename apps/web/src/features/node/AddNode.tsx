@@ -26,21 +26,35 @@ function Steps({ base, onClose }: Omit<Props, "open">) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const text = (name: string) => String(form.get(name) ?? "").trim();
-    token.mutate({ label: text("pop") || "Added in the dashboard", pop: text("pop") || undefined, region: text("region") || undefined });
+    token.mutate({
+      label: text("pop") || "Added in the dashboard",
+      pop: text("pop") || undefined,
+      region: text("region") || undefined,
+    });
   };
   if (token.data)
     return (
       <>
-        <p className="mb-3 text-ink-2">Run this as root on the concentrator. It works in observe mode until a policy says otherwise.</p>
+        <p className="mb-3 text-ink-2">
+          Run this as root on the concentrator. It works in observe mode until a policy says otherwise.
+        </p>
         <CopyText label="Command that adds a node" text={token.data.command} />
-        <p className="mt-2 text-xs text-ink-3">The token is shown once and is good until {minuteUtc(token.data.expiresAt)}.</p>
+        <p className="mt-2 text-xs text-ink-3">
+          The token is shown once and is good until {minuteUtc(token.data.expiresAt)}.
+        </p>
         <Waiting base={base} onClose={onClose} />
       </>
     );
   return (
     <form onSubmit={create}>
       <div className="grid gap-4 md:grid-cols-2">
-        <TextField name="pop" label="PoP" hint="Where it stands, such as Frankfurt. Optional." maxLength={64} autoFocus />
+        <TextField
+          name="pop"
+          label="PoP"
+          hint="Where it stands, such as Frankfurt. Optional."
+          maxLength={64}
+          autoFocus
+        />
         <TextField name="region" label="Region" hint="Optional." maxLength={64} />
       </div>
       {token.error && (
@@ -84,7 +98,10 @@ function Waiting({ base, onClose }: Omit<Props, "open">) {
             )}
           </span>
           <Button asChild look="primary">
-            <Link href={reporting.length === 1 ? `${base}/nodes/${reporting[0]?.id}` : `${base}/nodes`} onClick={onClose}>
+            <Link
+              href={reporting.length === 1 ? `${base}/nodes/${reporting[0]?.id}` : `${base}/nodes`}
+              onClick={onClose}
+            >
               Show it
             </Link>
           </Button>
@@ -92,7 +109,9 @@ function Waiting({ base, onClose }: Omit<Props, "open">) {
       ) : (
         <p className="flex items-center gap-3 text-ink-2">
           <i aria-hidden="true" className="size-2 animate-pulse rounded-full bg-accent" />
-          {fresh.length > 0 ? `${fresh[0]?.name} has enrolled; waiting for its first report.` : "Waiting for your node."}
+          {fresh.length > 0
+            ? `${fresh[0]?.name} has enrolled; waiting for its first report.`
+            : "Waiting for your node."}
         </p>
       )}
     </div>

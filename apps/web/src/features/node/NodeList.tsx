@@ -34,8 +34,16 @@ export function NodeList({ base, mayEnrol }: { base: string; mayEnrol: boolean }
         </>
       ),
     },
-    { key: "state", head: "State", cell: (node) => <NodeStateWords state={stateOf(node, now, latest.get(node.id)?.at)} /> },
-    { key: "pop", head: "PoP", cell: ({ pop, region }) => <span className="text-ink-2">{[pop, region].filter(Boolean).join(", ") || "–"}</span> },
+    {
+      key: "state",
+      head: "State",
+      cell: (node) => <NodeStateWords state={stateOf(node, now, latest.get(node.id)?.at)} />,
+    },
+    {
+      key: "pop",
+      head: "PoP",
+      cell: ({ pop, region }) => <span className="text-ink-2">{[pop, region].filter(Boolean).join(", ") || "–"}</span>,
+    },
     {
       key: "mode",
       head: "Mode",
@@ -71,7 +79,11 @@ export function NodeList({ base, mayEnrol }: { base: string; mayEnrol: boolean }
       className: "min-w-[88px]",
       cell: ({ id }) => {
         const seen = latest.get(id);
-        return seen ? <span title={`${count(seen.pps)} packets per second`}>{pps(seen.pps)}</span> : <span className="text-ink-3">–</span>;
+        return seen ? (
+          <span title={`${count(seen.pps)} packets per second`}>{pps(seen.pps)}</span>
+        ) : (
+          <span className="text-ink-3">–</span>
+        );
       },
     },
     { key: "version", head: "Agent", cell: ({ version }) => <span className="text-ink-2">{version}</span> },
@@ -98,7 +110,9 @@ export function NodeList({ base, mayEnrol }: { base: string; mayEnrol: boolean }
   return (
     <>
       <PageHead title="Nodes" actions={add}>
-        {query.data && query.data.items.length > 0 && `${plural(query.data.items.length, "node").replace(/^one/, "One")}, each one VPN concentrator.`}
+        {query.data &&
+          query.data.items.length > 0 &&
+          `${plural(query.data.items.length, "node").replace(/^one/, "One")}, each one VPN concentrator.`}
       </PageHead>
       <div className="mt-4">
         <Loaded query={query} what="Nodes" skeleton={<SkeletonRows rows={8} label="Loading nodes" />}>
@@ -109,7 +123,13 @@ export function NodeList({ base, mayEnrol }: { base: string; mayEnrol: boolean }
               </Empty>
             ) : (
               <div suppressHydrationWarning>
-                <Table caption="Nodes" columns={columns} rows={nodes} rowKey={({ id }) => id} href={({ id }) => `${base}/nodes/${id}`} />
+                <Table
+                  caption="Nodes"
+                  columns={columns}
+                  rows={nodes}
+                  rowKey={({ id }) => id}
+                  href={({ id }) => `${base}/nodes/${id}`}
+                />
               </div>
             )
           }

@@ -10,7 +10,15 @@ import { NodeMark } from "./NodeMark.tsx";
 const KEY: readonly NodeState[] = ["attacked", "protected", "look", "observing", "silent"];
 
 /** All nodes by place, one square each. */
-export function PopGrid({ base, nodes, latest }: { base: string; nodes: readonly NodeRow[]; latest: ReadonlyMap<string, NodeNow> }) {
+export function PopGrid({
+  base,
+  nodes,
+  latest,
+}: {
+  base: string;
+  nodes: readonly NodeRow[];
+  latest: ReadonlyMap<string, NodeNow>;
+}) {
   const now = useNow();
   const pops = byPop(nodes);
   const states = new Map(nodes.map((node) => [node.id, stateOf(node, now, latest.get(node.id)?.at)]));

@@ -23,7 +23,10 @@ const draftOf = (policy: Policy): Draft => ({
 const lines = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
 
 /** The policy that a draft means, or what is wrong with each of its fields. */
-export function read(draft: Draft, before: Policy): { policy: Policy } | { errors: Partial<Record<keyof Draft, string>> } {
+export function read(
+  draft: Draft,
+  before: Policy,
+): { policy: Policy } | { errors: Partial<Record<keyof Draft, string>> } {
   const bad = lines(draft.neverBlock).filter((line) => !Prefix.safeParse(line).success);
   const parsed = Policy.safeParse({
     ...before,

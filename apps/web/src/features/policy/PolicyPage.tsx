@@ -31,7 +31,9 @@ export function PolicyPage({ base, mayChange }: { base: string; mayChange: boole
     >
       {(facts) => (
         <>
-          <PageHead title={`When an attack is met, nodes ${facts.policy.mode === "approve" ? "ask" : facts.policy.mode}.`}>
+          <PageHead
+            title={`When an attack is met, nodes ${facts.policy.mode === "approve" ? "ask" : facts.policy.mode}.`}
+          >
             <Rollout facts={facts} />
           </PageHead>
           <div className="grid gap-x-10 xl:grid-cols-[minmax(0,720px)_minmax(280px,1fr)]">
@@ -48,7 +50,13 @@ export function PolicyPage({ base, mayChange }: { base: string; mayChange: boole
                       </Link>
                     </p>
                   ) : (
-                    <Table caption="Applied policy by node" columns={columns(facts.revision)} rows={rows} rowKey={({ id }) => id} href={({ id }) => `${base}/nodes/${id}`} />
+                    <Table
+                      caption="Applied policy by node"
+                      columns={columns(facts.revision)}
+                      rows={rows}
+                      rowKey={({ id }) => id}
+                      href={({ id }) => `${base}/nodes/${id}`}
+                    />
                   )
                 }
               </Loaded>
@@ -60,7 +68,11 @@ export function PolicyPage({ base, mayChange }: { base: string; mayChange: boole
   );
 }
 
-function Rollout({ facts: { revision, createdAt, createdBy, nodes, applied, refused } }: { facts: Outputs["policy"]["get"] }) {
+function Rollout({
+  facts: { revision, createdAt, createdBy, nodes, applied, refused },
+}: {
+  facts: Outputs["policy"]["get"];
+}) {
   return (
     <p>
       Revision {revision}

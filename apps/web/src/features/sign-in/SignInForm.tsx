@@ -19,7 +19,14 @@ export function SignInForm({ next }: { next: string | undefined }) {
         defaultValue={state.email}
         autoFocus
       />
-      <TextField label="Password" name="password" type="password" autoComplete="current-password" required maxLength={1024} />
+      <TextField
+        label="Password"
+        name="password"
+        type="password"
+        autoComplete="current-password"
+        required
+        maxLength={1024}
+      />
       {state.error && (
         <p role="alert" className="text-sm text-critical">
           {state.error}

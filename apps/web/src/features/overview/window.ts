@@ -1,0 +1,2 @@
+/** Length of the live chart. */
+export const WINDOW_SECONDS = 300;

@@ -1,0 +1,6 @@
+import * as live from "@flowtriq/services/live";
+import { member, router } from "../trpc.ts";
+
+export const liveRouter = router({
+  ticket: member.mutation(({ ctx }) => live.ticket(ctx)),
+});

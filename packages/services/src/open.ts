@@ -1,0 +1,11 @@
+import { openDatabase, useDatabase } from "@flowtriq/db/client";
+import { configureServices, type Runtime } from "./runtime.ts";
+
+/** For a process that knows services alone: gives them their database and their secret. Resolves `close` when all work is done. */
+export function openServices({ databaseUrl, ...runtime }: Runtime & { databaseUrl: string }): {
+  close(): Promise<void>;
+} {
+  configureServices(runtime);
+  // biome-ignore lint/correctness/useHookAtTopLevel: not of React; it makes this the process's database
+  return useDatabase(openDatabase({ url: databaseUrl }));
+}
