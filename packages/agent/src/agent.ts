@@ -13,16 +13,17 @@ import { localPolicy } from "./config.ts";
 import { endedFields, measuredFields, startedFields } from "./events.ts";
 import { Firewall } from "./firewall.ts";
 import { discoverPorts, watchedInterfaces } from "./host.ts";
-import { NflogListener, type Sample } from "./netlink.ts";
+import { NflogListener, releaseStartupCode, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
 import { iso, newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
 
-/** The counters are read twice a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
-const PEACE_MS = 500;
+/** The counters are read once a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
+const PEACE_MS = 1_000;
 const WAR_MS = 100;
+const CURIOUS_MS = 20;
 const TUNNELS_PEACE_MS = 2_000;
 const TUNNELS_WAR_MS = 1_000;
 /** A lease is renewed this many times before it would run out. */
@@ -101,13 +102,14 @@ export class Agent {
       nflogGroup: config.nflogGroup,
       samplesPerSecond: config.samplesPerSecond,
       trips: (lane) => this.#detector.threshold(lane),
-      seeds: await livePeers(Date.now() / 1000),
+      seeds: [],
       neverBlock: this.#policy.neverBlock,
     };
+    const seeds = await livePeers(Date.now() / 1000);
     this.#nflog = new NflogListener(config.nflogGroup, SNAPLEN);
     try {
       this.#firewall = new Firewall(this.#facts);
-      this.#load();
+      this.#load(seeds);
     } catch (error) {
       this.#nflog.close();
       throw error;
@@ -126,6 +128,7 @@ export class Agent {
     });
     this.#renewedAt = this.#savedAt = this.#retunedAt = Date.now();
     this.#schedule();
+    releaseStartupCode();
   }
 
   /** In peace nothing stays in the kernel; in war the rules stay for a successor until their lease runs out. */
@@ -223,8 +226,9 @@ export class Agent {
     return keys;
   }
 
-  #load(): void {
-    this.#firewall.load(this.#facts);
+  /** `seeds`: peers that are genuine before the kernel has seen a packet of theirs; only a table that is empty needs them. */
+  #load(seeds: HostFacts["seeds"] = []): void {
+    this.#firewall.load({ ...this.#facts, seeds });
     this.#tripsInKernel = new Map(this.#firewall.lanes.map((lane) => [lane, this.#detector.threshold(lane).pps]));
   }
 
@@ -240,19 +244,20 @@ export class Agent {
     return attacks.map(({ id }) => id);
   }
 
-  #schedule(): void {
-    this.#tickEvery = this.#detector.alert ? WAR_MS : PEACE_MS;
+  #schedule(after = this.#detector.alert ? WAR_MS : PEACE_MS): void {
+    this.#tickEvery = after;
     this.#timer = setTimeout(() => {
       this.#tick();
       if (!this.#stopped && !this.#standDown) this.#schedule();
-    }, this.#tickEvery);
+    }, after);
   }
 
-  /** Brings the next reading forward when a trip has made us curious. */
+  /** A trip has made us curious: a reading now and one soon tell the rate of what is going on. */
   #hurry(): void {
-    if (this.#tickEvery === WAR_MS || !this.#detector.alert || this.#standDown) return;
+    if (this.#tickEvery !== PEACE_MS || !this.#detector.alert || this.#standDown) return;
     clearTimeout(this.#timer);
-    this.#schedule();
+    this.#tick();
+    this.#schedule(CURIOUS_MS);
   }
 
   #onSample({ prefix, bytes }: Sample): void {
@@ -270,14 +275,7 @@ export class Agent {
     const now = Date.now();
     const counts = this.#firewall.counts();
     if (!counts) {
-      // Somebody flushed the ruleset, ours included.
-      this.#sink.emit({
-        event: "agent.warning",
-        code: "table_removed",
-        message: "Our table was removed by another program; it is loaded again.",
-      });
-      this.#load();
-      this.#enforce();
+      this.#reload();
       return;
     }
     this.#follow(this.#detector.count(now, counts, this.#tunnels));
@@ -285,6 +283,24 @@ export class Agent {
     if (seen) this.#options.onObservation?.(seen);
     this.#housekeeping(now);
   }
+
+  /** Somebody flushed the ruleset, ours included: what the kernel had learned is gone, so the live peers are asked for again. */
+  #reload(): void {
+    if (this.#reloading) return;
+    this.#reloading = true;
+    void livePeers(Date.now() / 1000)
+      .then((seeds) => {
+        if (this.#stopped || this.#standDown) return;
+        this.#load(seeds);
+        this.#enforce();
+        const message = "The table was removed by another program; it is loaded again.";
+        this.#sink.emit({ event: "agent.warning", code: "table_removed", message });
+      })
+      .finally(() => {
+        this.#reloading = false;
+      });
+  }
+  #reloading = false;
 
   #housekeeping(now: number): void {
     const war = this.#detector.alert;
@@ -304,7 +320,7 @@ export class Agent {
       this.#savedAt = now;
       this.#save();
     }
-    if (now - this.#retunedAt >= RETUNE_MS) {
+    if (!war && now - this.#retunedAt >= RETUNE_MS) {
       this.#retunedAt = now;
       if (this.#tripsMoved()) this.#load();
     }

@@ -4,6 +4,7 @@ import { Policy } from "@flowtriq/protocol/policy";
 import * as z from "zod/mini";
 
 z.config(z.locales.en());
+
 import { EXIT_CONFIG, Problem } from "./problem.ts";
 
 const MAX_CONFIG_BYTES = 1 << 20;

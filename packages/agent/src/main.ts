@@ -1,125 +1,92 @@
 import fs from "node:fs";
+import { parseArgs } from "node:util";
 import { PcapError } from "@flowtriq/detection/pcap";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
-import { Command } from "commander";
-import { readConfig } from "./config.ts";
-import { askAgent } from "./control.ts";
-import { nft } from "./host.ts";
-import { NftSocket } from "./netlink.ts";
 import { EXIT_CONFIG, Problem } from "./problem.ts";
-import { replayFile } from "./replay.ts";
-import { run } from "./run.ts";
-import { statusText } from "./status.ts";
 import { VERSION } from "./version.ts";
 
 const NAME = DEFAULT_BRAND.agentName;
+
+const HELP = `Usage: ${NAME} <command> [options]
+
+Sees an attack on a VPN concentrator, drops only the attack, and keeps the tunnels up.
+
+  run [--config FILE] [--events FILE]          protect this host until stopped
+  replay FILE [--config FILE] [--json]         run the same decisions on a capture
+  status [--config FILE] [--json]              what the running agent sees and does
+  withdraw ATTACK | --all [--config FILE]      take rules back at once
+  config check FILE [--json]                   say whether a configuration is valid
+  --version, --help
+
+Without --config everything is found on the host, and only observed.
+`;
+
+type Options = { config?: string; events?: string; json?: boolean; all?: boolean };
 const print = (value: unknown) =>
   process.stdout.write(`${typeof value === "string" ? value : JSON.stringify(value)}\n`);
 
-const program = new Command(NAME)
-  .description("Sees an attack on a VPN concentrator, drops only the attack, and keeps the tunnels up.")
-  .version(VERSION)
-  .showHelpAfterError();
-
-program
-  .command("run")
-  .description("protect this host until stopped")
-  .option("-c, --config <file>", "configuration (JSON); without it everything is found on the host and only observed")
-  .option("-e, --events <file>", "append events to this file, one JSON object a line")
-  .action(async (options: { config?: string; events?: string }) => {
-    process.exitCode = await run(readConfig(options.config), options.events);
+/** Each command loads what it needs: a running agent should hold nothing else in memory. */
+const COMMANDS: Record<string, (operands: string[], options: Options) => Promise<void>> = {
+  run: async (_, { config, events }) => {
+    const [{ readConfig }, { run }] = [await import("./config.ts"), await import("./run.ts")];
+    const code = await run(readConfig(config), events);
     // Netlink reads still wait in the thread pool; there is nothing left to wait for.
-    process.exit();
-  });
-
-program
-  .command("replay")
-  .description("run the same decisions on a capture")
-  .argument("<file>", "pcap or pcapng")
-  .option("-c, --config <file>", "configuration: ports and policy")
-  .option("--json", "events, one JSON object a line")
-  .action((file: string, options: { config?: string; json?: boolean }) => {
-    replayFile(
-      file,
-      options.config === undefined ? undefined : readConfig(options.config),
-      options.json === true,
-      print,
-    );
-  });
-
-program
-  .command("status")
-  .description("what the running agent sees and does")
-  .option("-c, --config <file>", "configuration, for its stateDir")
-  .option("--json", "as JSON")
-  .action(async (options: { config?: string; json?: boolean }) => {
-    const answer = await askAgent(controlSocket(options.config), { command: "status" });
-    if (!answer?.ok) throw new Problem("no agent runs here", `Start it with: ${NAME} run`, 3);
-    print(options.json ? answer.ok : statusText(answer.ok as Parameters<typeof statusText>[0]));
-  });
-
-program
-  .command("withdraw")
-  .description("take rules back at once")
-  .argument("[attack]", "the attack whose rules to withdraw; they stay away for as long as it lasts")
-  .option("--all", "everything of ours in the kernel; a running agent stands down until it is started anew")
-  .option("-c, --config <file>", "configuration, for its stateDir")
-  .option("--json", "as JSON")
-  .action(async (attack: string | undefined, options: { all?: boolean; config?: string; json?: boolean }) => {
-    const done = options.all ? await withdrawAll(options.config) : await withdrawOne(attack, options.config);
-    print(options.json ? done : done.words);
-  });
-
-program
-  .command("config")
-  .description("look at a configuration")
-  .command("check")
-  .description("say whether a file is valid, and what it amounts to")
-  .argument("<file>")
-  .option("--json", "the complete configuration, defaults filled in")
-  .action((file: string, options: { json?: boolean }) => {
+    process.exit(code);
+  },
+  replay: async ([file], { config, json }) => {
+    if (file === undefined) throw usage("replay needs a capture file");
+    const [{ readConfig }, { replayFile }] = [await import("./config.ts"), await import("./replay.ts")];
+    replayFile(file, config === undefined ? undefined : readConfig(config), json === true, print);
+  },
+  status: async (_, { config, json }) => {
+    const { status } = await import("./commands.ts");
+    print(await status(config, json === true));
+  },
+  withdraw: async ([attack], { config, all, json }) => {
+    const { withdraw } = await import("./commands.ts");
+    const done = await withdraw(all ? undefined : (attack ?? missingAttack()), config);
+    print(json ? done : done.words);
+  },
+  config: async ([verb, file], { json }) => {
+    if (verb !== "check" || file === undefined) throw usage("config knows one thing: config check FILE");
+    const { readConfig } = await import("./config.ts");
     const config = readConfig(file);
-    print(
-      options.json ? config : `${file} is valid: mode ${config.mode}, ${config.ports?.length ?? "discovered"} ports.`,
-    );
-  });
+    print(json ? config : `${file} is valid: mode ${config.mode}, ${config.ports?.length ?? "discovered"} ports.`);
+  },
+};
 
-const controlSocket = (configFile: string | undefined) => `${readConfig(configFile).stateDir}/control.sock`;
-
-async function withdrawOne(attack: string | undefined, configFile: string | undefined) {
-  if (!attack) throw new Problem("name an attack, or give --all", `\`${NAME} status\` lists the attacks.`, EXIT_CONFIG);
-  const answer = await askAgent(controlSocket(configFile), { command: "withdraw", attack });
-  if (!answer) throw new Problem("no agent runs here", `\`${NAME} withdraw --all\` removes what a dead one left.`, 3);
-  const { withdrawn } = (answer.ok ?? { withdrawn: false }) as { withdrawn: boolean };
-  if (!withdrawn)
-    throw new Problem(`there is no attack ${attack} with rules in force`, `\`${NAME} status\` lists the attacks.`);
-  return { withdrawn, words: `Rules of ${attack} withdrawn.` };
+const usage = (message: string) => new Problem(message, `\`${NAME} --help\` lists the commands.`, EXIT_CONFIG);
+function missingAttack(): never {
+  throw new Problem("name an attack, or give --all", `\`${NAME} status\` lists the attacks.`, EXIT_CONFIG);
 }
 
-async function withdrawAll(configFile: string | undefined) {
-  const answer = await askAgent(controlSocket(configFile), { command: "withdraw-all" }).catch(() => undefined);
-  if (answer?.ok)
-    return { withdrawn: true, words: "Everything withdrawn. The running agent stands down until it is started anew." };
-  if (!tableStands()) return { withdrawn: false, words: "There was nothing of ours in the kernel." };
-  nft(["-f", "-"], `delete table inet ${NAME}\n`);
-  return { withdrawn: true, words: "Everything withdrawn." };
+async function main(argv: string[]): Promise<void> {
+  const { values, positionals } = parse(argv);
+  if (values.version) return void print(VERSION);
+  const [name, ...operands] = positionals;
+  if (values.help || name === undefined) return void process.stdout.write(HELP);
+  const command = COMMANDS[name];
+  if (!command) throw usage(`there is no command ${name}`);
+  await command(operands, values);
 }
 
-function tableStands(): boolean {
+function parse(argv: string[]) {
   try {
-    const socket = new NftSocket(NAME);
-    const stands = socket.counters().size > 0;
-    socket.close();
-    return stands;
-  } catch {
-    return false;
+    return parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        config: { type: "string", short: "c" },
+        events: { type: "string", short: "e" },
+        json: { type: "boolean" },
+        all: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+        version: { type: "boolean", short: "V" },
+      },
+    });
+  } catch (error) {
+    throw usage((error as Error).message);
   }
-}
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  fail(error);
 }
 
 function fail(error: unknown): never {
@@ -133,3 +100,5 @@ function fail(error: unknown): never {
   }
   throw error;
 }
+
+await main(process.argv.slice(2)).catch(fail);

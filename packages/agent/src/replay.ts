@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import { classify } from "@flowtriq/detection/classify";
 import { type Attack, type Change, Detector } from "@flowtriq/detection/detect";
-import { inferHost, Summary } from "@flowtriq/detection/features";
+import { inferHost, summarizeCapture } from "@flowtriq/detection/features";
 import { mac1Key } from "@flowtriq/detection/mac1";
 import { readPacket } from "@flowtriq/detection/packet";
 import { readPcap } from "@flowtriq/detection/pcap";
@@ -24,8 +24,6 @@ const DEFAULT_PORTS = [
   { port: 4500, transport: "udp", protocol: "ipsec_nat_t" },
 ].map((port) => VpnPort.parse(port));
 
-/** Samples that the classifier sees of the whole capture: as many as a node would gather in some seconds of a flood. */
-const CLASSIFIED_PACKETS = 2_000;
 const MAX_FILE_BYTES = 2 ** 31;
 
 /** Runs the node's decisions on a capture, in the capture's time, and prints its events and a summary. */
@@ -80,7 +78,8 @@ export function replayFile(
   const main = [...largest.values()]
     .filter(({ verdict }) => isVector(verdict))
     .sort((a, b) => b.packets - a.packets)[0];
-  const classification = classifyWhole(packets, host, samples);
+  // Everything that the host received, as if a rate had tripped.
+  const classification = classify(summarizeCapture(packets, samples, host));
   writer.summary({
     event: "replay.summary",
     packets: packets.length,
@@ -115,22 +114,6 @@ function readBytes(file: string): Uint8Array {
       error,
     );
   }
-}
-
-/** The classifier's verdict on everything that the host received, as if a rate had tripped. */
-function classifyWhole(
-  packets: Timed[],
-  host: ReturnType<typeof inferHost>,
-  samples: ConstructorParameters<typeof Summary>[0],
-) {
-  const inbound = host === undefined ? packets : packets.filter(({ packet }) => packet.source !== host);
-  const step = Math.max(1, inbound.length / CLASSIFIED_PACKETS);
-  const summary = new Summary(samples);
-  for (let index = 0; index < inbound.length; index += step) {
-    const { at, packet } = inbound[Math.floor(index)]!;
-    summary.add(packet, at);
-  }
-  return classify(summary);
 }
 
 class EventWriter {

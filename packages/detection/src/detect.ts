@@ -69,7 +69,8 @@ const SUSTAINED_MS = 900;
 const UNRECOGNISED_FACTOR = 3;
 /** One session that nobody issued may be a tunnel older than the agent: up to this rate it is left alone. */
 const LONE_SESSION_PPS = 25_000;
-/** Tunnel counts are remembered this long, so that "before" means before. */
+/** As many senders, or sessions, as one household has. */
+const FEW = 3;
 const RECLASSIFY_MS = 2_000;
 
 type Suspicion = { since: number; last: number; summary: Summary; overSince: number | undefined };
@@ -183,20 +184,25 @@ export class Detector {
   }
 
   /** Is what tripped a lane an attack? Asked at each sample, and at each reading of the counters. */
-  #judge(at: number, lane: LaneId, suspicion: Suspicion): Change[] {
+  #judge(at: number, lane: LaneId, suspicion: Suspicion, counted = false): Change[] {
     const { summary } = suspicion;
     const rate = this.rates.get(lane);
     const threshold = this.threshold(lane);
     const sustained = suspicion.overSince !== undefined && at - suspicion.overSince >= SUSTAINED_MS;
     if (isStrangerLane(lane)) {
-      if (summary.samples < SAMPLES_TO_OPEN) return [];
-      // Many senders who proved nothing are a flood. A few may be sessions that are older than we are.
-      const lone = classOf(lane) === "unissued" && summary.distinctSources <= 3 && summary.distinctReceiverIndices <= 3;
-      if (lone && (rate?.pps ?? 0) < Math.max(LONE_SESSION_PPS, threshold.pps)) return [];
-      return this.#open(at, lane, suspicion, classify(summary));
+      const unseen = counted && sustained && summary.samples === 0;
+      if (!unseen && (summary.samples < SAMPLES_TO_OPEN || (!counted && !isTurn(summary.samples)))) return [];
+      const verdict = classify(summary);
+      // Many senders who proved nothing are a flood at once. A few may be sessions that are older than we are, and a picture
+      // that reads as ordinary traffic may be that: both must be loud, or last.
+      const few =
+        summary.distinctSources <= FEW && (classOf(lane) !== "unissued" || summary.distinctReceiverIndices <= FEW);
+      const loud = (rate?.pps ?? 0) > Math.max(LONE_SESSION_PPS, threshold.pps);
+      const lasts = sustained && (few ? classOf(lane) !== "unissued" && verdict.vector !== null : true);
+      if ((few || verdict.vector === null) && !loud && !lasts) return [];
+      return this.#open(at, lane, suspicion, verdict);
     }
     const enough = summary.samples >= SAMPLES_TO_JUDGE;
-    // Judging costs more than sampling: once per batch of samples, and at each reading of the counters.
     if (!sustained && (!enough || summary.samples % SAMPLES_TO_JUDGE !== 0)) return [];
     const verdict = classify(summary);
     const quick = enough && verdict.vector !== null && verdict.confidence >= SURE;
@@ -337,15 +343,29 @@ export class Detector {
     if (suspicion) {
       suspicion.overSince = over ? (suspicion.overSince ?? at - seconds * 1000) : undefined;
       if (at - suspicion.last > SUSPECT_FORGOTTEN_MS && !over) this.#suspicions.delete(lane);
-      return over ? this.#judge(at, lane, suspicion) : [];
+      return over ? this.#judge(at, lane, suspicion, true) : [];
     }
-    if (!over) {
+    if (over) {
+      // Over without a trip: few large packets, or samples that another lane's flood used up.
+      this.#suspicions.set(lane, {
+        since: at,
+        last: at,
+        summary: new Summary(this.#options.samples),
+        overSince: at - seconds * 1000,
+      });
+    } else {
       const { baselines } = this.#options;
       baselines[lane] = learn(baselines[lane] ?? emptyBaseline(), rate.pps, rate.bps, seconds);
     }
     return [];
   }
 }
+
+/** Judging costs more than sampling, so a suspicion is judged at its 12th, 24th, 48th … sample, and when counters are read. */
+const isTurn = (samples: number) => {
+  const turns = samples / SAMPLES_TO_OPEN;
+  return Number.isInteger(turns) && (turns & (turns - 1)) === 0;
+};
 
 /** Genuine traffic of unknown kind: its rate alone is never an attack, however far it rises. */
 const isOrdinary = (lane: LaneId) => ["data", "tcp", "udp"].includes(classOf(lane));
