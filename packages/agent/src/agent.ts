@@ -31,6 +31,7 @@ const RENEWALS_PER_LEASE = 4;
 const SAVE_MS = 600_000;
 /** Rewriting rules is not free: learned thresholds reach the kernel at most this often. */
 const RETUNE_MS = 10_000;
+const RELEASE_MS = 10_000;
 const SNAPLEN = 128;
 
 export type AgentOptions = {
@@ -62,6 +63,7 @@ export class Agent {
   #renewedAt = 0;
   #savedAt = 0;
   #retunedAt = 0;
+  #releasedAt = 0;
   #stopped = false;
   #standDown = false;
   #tripsInKernel = new Map<LaneId, number>();
@@ -129,6 +131,7 @@ export class Agent {
     this.#renewedAt = this.#savedAt = this.#retunedAt = Date.now();
     this.#schedule();
     releaseStartupCode();
+    this.#releasedAt = Date.now();
   }
 
   /** In peace nothing stays in the kernel; in war the rules stay for a successor until their lease runs out. */
@@ -320,6 +323,10 @@ export class Agent {
       this.#savedAt = now;
       this.#save();
     }
+    if (now - this.#releasedAt >= RELEASE_MS) {
+      this.#releasedAt = now;
+      releaseStartupCode();
+    }
     if (!war && now - this.#retunedAt >= RETUNE_MS) {
       this.#retunedAt = now;
       if (this.#tripsMoved()) this.#load();
@@ -346,6 +353,7 @@ export class Agent {
       } else if (kind === "classified") {
         this.#sink.emit({
           event: "attack.classified",
+          firstPacketAt: iso(attack.firstPacketAt),
           at: iso(at),
           ...measuredFields(attack),
           evidence: attack.evidence.slice(0, 16),

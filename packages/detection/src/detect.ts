@@ -79,7 +79,11 @@ type Live = {
   summary: Summary;
   lastOverAt: number;
   classifiedAt: number;
+  /** Counters of the lanes before the attack. */
   started: Map<LaneId, LaneCount>;
+  /** The first reading after the trip, from which the rate and so the first packet are told. */
+  firstReading: { at: number; packets: number } | undefined;
+  dated: boolean;
 };
 
 /**
@@ -142,6 +146,8 @@ export class Detector {
         lastOverAt: at,
         classifiedAt: at,
         started: new Map(),
+        firstReading: undefined,
+        dated: false,
       });
     }
   }
@@ -151,8 +157,7 @@ export class Detector {
     const live = this.#live.get(targetOf(lane));
     if (live) {
       live.summary.add(packet, at, lane);
-      if (!live.attack.lanes.includes(lane)) this.#suspect(at, lane, packet);
-      return this.#reclassify(at, live, false);
+      if (live.attack.lanes.includes(lane)) return [];
     }
     const suspicion = this.#suspect(at, lane, packet);
     return this.#judge(at, lane, suspicion);
@@ -225,7 +230,6 @@ export class Detector {
     const { pps, bps } = this.#rateSince(lane, suspicion);
     const threshold = this.threshold(lane);
     const counts = this.#previous?.counts.get(lane);
-    const sinceBucket = pps > threshold.pps ? (threshold.burst / (pps - threshold.pps)) * 1000 : 0;
     const known = this.#live.get(target);
     if (known) {
       known.attack.lanes = [...known.attack.lanes, lane];
@@ -240,7 +244,7 @@ export class Detector {
       verdict: verdict.verdict ?? fallbackVerdict(lane, this.#options.ports),
       confidence: verdict.vector === null ? 0.5 : verdict.confidence,
       evidence: verdict.evidence,
-      firstPacketAt: suspicion.since - Math.min(sinceBucket, 1_000),
+      firstPacketAt: suspicion.since,
       trippedAt: suspicion.since,
       startedAt: at,
       lastSeenAt: at,
@@ -257,7 +261,15 @@ export class Detector {
       tunnels: this.#tunnels,
       classified: false,
     };
-    const live: Live = { attack, summary: suspicion.summary, lastOverAt: at, classifiedAt: at, started: new Map() };
+    const live: Live = {
+      attack,
+      summary: suspicion.summary,
+      lastOverAt: at,
+      classifiedAt: at,
+      started: new Map(),
+      firstReading: undefined,
+      dated: false,
+    };
     if (counts) live.started.set(lane, counts);
     this.#live.set(target, live);
     return [{ kind: "started", at, attack: { ...attack }, profile: toProfile(live.summary) }];
@@ -277,7 +289,8 @@ export class Detector {
     const first =
       !attack.classified && (summary.samples >= SAMPLES_TO_CLASSIFY || at - attack.startedAt >= CLASSIFY_WITHIN_MS);
     const again = attack.classified && at - live.classifiedAt >= RECLASSIFY_MS;
-    if ((!first && !again && !force) || summary.samples === 0) return [];
+    const measured = live.dated || at - attack.startedAt >= CLASSIFY_WITHIN_MS;
+    if (!measured || (!first && !again && !force) || summary.samples === 0) return [];
     live.classifiedAt = at;
     const verdict = classify(summary);
     const next = verdict.verdict ?? fallbackVerdict(attack.lanes[0]!, this.#options.ports);
@@ -291,6 +304,27 @@ export class Detector {
       return [{ kind: "classified", at, attack: { ...attack }, profile: toProfile(summary) }];
     }
     return [];
+  }
+
+  /**
+   * Reckons back from two readings after the trip: what had come by the first of them, at the rate between them, began so
+   * long before it. The kernel stamps nothing in peace, and a few milliseconds are all the error there can be.
+   */
+  #dateFirstPacket(at: number, live: Live, counts: Counts): void {
+    const { attack } = live;
+    const lane = attack.lanes[0]!;
+    const now = counts.get(lane)?.packets;
+    const start = live.started.get(lane)?.packets;
+    if (live.dated || now === undefined || start === undefined) return;
+    if (!live.firstReading) {
+      live.firstReading = { at, packets: now };
+      return;
+    }
+    const pps = ((now - live.firstReading.packets) / (at - live.firstReading.at)) * 1000;
+    if (!(pps > 0)) return;
+    live.dated = true;
+    const began = live.firstReading.at - ((live.firstReading.packets - start) / pps) * 1000;
+    attack.firstPacketAt = Math.min(attack.trippedAt, Math.max(began, attack.trippedAt - 1_000));
   }
 
   #measure(at: number, live: Live, counts: Counts, before: Counts): Change[] {
@@ -317,6 +351,7 @@ export class Detector {
       const threshold = this.threshold(lane);
       if (rate.pps > threshold.pps / 2 || rate.bps > threshold.bps / 2) over = true;
     }
+    this.#dateFirstPacket(at, live, counts);
     Object.assign(attack, { pps: Math.round(pps), bps: Math.round(bps), passedPps: Math.round(passedPps) });
     attack.peakPps = Math.max(attack.peakPps, attack.pps);
     attack.peakBps = Math.max(attack.peakBps, attack.bps);

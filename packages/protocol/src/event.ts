@@ -94,6 +94,8 @@ export const AgentEvent = z.discriminatedUnion("event", [
     ...base,
     ...measured,
     event: z.literal("attack.classified"),
+    /** Reckoned anew, now that the rate is known. */
+    firstPacketAt: z.optional(at),
     evidence: z.array(text).check(z.maxLength(16)),
     profile: Profile,
   }),
