@@ -8,11 +8,11 @@ const Env = z.object({
   /** The same as the dashboard's: opens the sealed settings of channels. */
   APP_SECRET: z.string().min(32, "at least 32 characters"),
   /** Where people open the dashboard; links in alerts begin with it. */
-  APP_URL: z.url({ protocol: /^https?$/ }),
+  WEB_URL: z.url({ protocol: /^https?$/ }),
   /** Lets alerts go to loopback, also without TLS: for demonstrations and tests, never in production. */
   ALERTS_ALLOW_LOOPBACK: flag.default(false),
-  /** Serves /healthz. 0 takes any free port. */
-  WORKER_PORT: z.coerce.number().int().min(0).max(65535).default(4002),
+  /** Serves /healthz. 0 takes any free port, which is then logged. */
+  WORKER_PORT: z.coerce.number().int().min(0).max(65535).default(0),
   WORKER_HOST: z.string().default("127.0.0.1"),
   /** Jobs done at the same time; most of them wait for somebody else's server. */
   WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(500).default(64),

@@ -4,7 +4,7 @@ import { startWorker } from "./worker.ts";
 
 const END_WITHIN_MS = 15_000;
 
-const env = readEnv();
+const env = environment();
 const log = pino({
   name: "worker",
   level: env.LOG_LEVEL,
@@ -31,14 +31,26 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+function environment() {
+  try {
+    return readEnv();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  }
+}
+
 /** Errors of drivers carry statements with their parameters, and addresses with their passwords: no more than this is logged. */
 function brief(error: unknown) {
   if (!(error instanceof Error)) return { message: String(error).slice(0, 200) };
   const root = error.cause instanceof Error ? error.cause : error;
   return {
     type: root.name,
-    message: root.message.split("\n")[0]?.slice(0, 200),
+    message: root.message.replace(/\s+/g, " ").slice(0, 200),
     ...("code" in root && { code: String(root.code) }),
-    stack: root.stack?.split("\n").slice(1, 6).join("\n"),
+    stack: root.stack
+      ?.match(/^ {4}at .*/gm)
+      ?.slice(0, 5)
+      .join("\n"),
   };
 }

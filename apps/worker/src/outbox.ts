@@ -9,7 +9,7 @@ const OutboxRow = z.object({
   workspaceId: z.string(),
   job: z.string(),
   payload: z.record(z.string(), z.unknown()),
-  createdAt: z.date(),
+  createdAtMs: z.number(),
 });
 export type OutboxRow = z.infer<typeof OutboxRow>;
 
@@ -31,7 +31,7 @@ export function relayBatch(accept: (rows: OutboxRow[]) => Promise<void>): Promis
         select id from outbox
         where relayed_at is null or relayed_at < now() - make_interval(secs => ${DOUBT_AFTER_SECONDS})
         order by seq limit ${BATCH} for update skip locked)
-      returning id, seq, workspace_id as "workspaceId", job, payload, created_at as "createdAt"`;
+      returning id, seq, workspace_id as "workspaceId", job, payload, (extract(epoch from created_at) * 1000)::float8 as "createdAtMs"`;
     const rows = taken.map((row) => OutboxRow.parse(row)).sort((a, b) => a.seq - b.seq);
     if (rows.length > 0) await accept(rows);
     return rows.length;

@@ -87,9 +87,9 @@ export function openQueue(
       within(
         REDIS_ANSWERS_WITHIN_MS,
         queue.addBulk(
-          rows.map(({ id, job, workspaceId, payload, createdAt }) => ({
+          rows.map(({ id, job, workspaceId, payload, createdAtMs }) => ({
             name: job,
-            data: { workspaceId, payload, storedAtMs: createdAt.getTime() },
+            data: { workspaceId, payload, storedAtMs: createdAtMs },
             opts: { jobId: id },
           })),
         ),

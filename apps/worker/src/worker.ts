@@ -26,7 +26,7 @@ export async function startWorker(env: Env, log: Logger): Promise<RunningWorker>
   configureServices({ secret: env.APP_SECRET, deployment });
 
   const outbound = openOutbound(deployment);
-  const deliverer = openDeliverer({ outbound, dashboardUrl: env.APP_URL });
+  const deliverer = openDeliverer({ outbound, dashboardUrl: env.WEB_URL });
   // The queue is there before the relay that fills it, and both call each other.
   let relay: Relay | undefined;
   const queue = openQueue(

@@ -15,6 +15,7 @@ import { deployment, unseal } from "../runtime.ts";
 import { inTenant } from "../verb.ts";
 import type { Alert, AlertBrand, IncidentAlert } from "./alert.ts";
 import { CHANNEL_KINDS, type ChannelKind, renderAlert } from "./channels/index.ts";
+import { openDoors } from "./doors.ts";
 import type { Outbound, Outcome } from "./outbound.ts";
 import { MAX_ATTEMPTS, retryDelayMs } from "./retry.ts";
 import { durationWords } from "./words.ts";
@@ -71,36 +72,9 @@ export async function fanOut(
   });
 }
 
-/** Sends of one channel at the same time; the rest of its alerts wait, and no other channel's do. */
-const MAX_IN_FLIGHT = 8;
-const SLOW_MS = 3_000;
-const LONGEST_PAUSE_MS = 60_000;
-
 /** The one sender. Sending again what was delivered does nothing. */
 export function openDeliverer({ outbound, dashboardUrl }: DelivererOptions): Deliverer {
-  const doors = new Map<string, { inFlight: number; slowInARow: number; pausedUntil: number }>();
-
-  /** Undefined: this channel has enough to do. A receiver that keeps us waiting is asked less and less often. */
-  async function through(channelId: string, send: () => Promise<Outcome>): Promise<Outcome | undefined> {
-    const door = doors.get(channelId) ?? { inFlight: 0, slowInARow: 0, pausedUntil: 0 };
-    doors.set(channelId, door);
-    if (door.inFlight >= MAX_IN_FLIGHT || performance.now() < door.pausedUntil) return undefined;
-    door.inFlight += 1;
-    const began = performance.now();
-    try {
-      const outcome = await send();
-      const slow = outcome.result !== "delivered" && performance.now() - began > SLOW_MS;
-      door.slowInARow = slow ? door.slowInARow + 1 : 0;
-      if (slow) door.pausedUntil = performance.now() + Math.min(LONGEST_PAUSE_MS, 1_000 * 2 ** door.slowInARow);
-      return outcome;
-    } finally {
-      door.inFlight -= 1;
-      if (door.inFlight === 0 && door.slowInARow === 0) doors.delete(channelId);
-    }
-  }
-  const turnAwayMs = (channelId: string) =>
-    Math.max(500, (doors.get(channelId)?.pausedUntil ?? 0) - performance.now()) + Math.random() * 1_000;
-
+  const doors = openDoors();
   return {
     async deliver(workspaceId, key) {
       const found = await inTenant(systemContext(workspaceId), (tx) => load(tx, key));
@@ -112,8 +86,12 @@ export function openDeliverer({ outbound, dashboardUrl }: DelivererOptions): Del
       const alert: Alert = { ...toAlert(found, dashboardUrl), sentAt: new Date() };
       const request = render(target, alert, found.brand);
       if ("result" in request) return finish(request, new Date());
-      const outcome = await through(target.id, () => outbound.send(request));
-      if (!outcome) return { again: true, inMs: turnAwayMs(target.id) };
+      const outcome = await doors.through(
+        target.id,
+        () => outbound.send(request),
+        ({ result }) => result === "retry",
+      );
+      if (!outcome) return { again: true, inMs: doors.turnedAwayMs(target.id) };
       return finish(outcome, new Date());
     },
 
