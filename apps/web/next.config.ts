@@ -16,6 +16,7 @@ const config: NextConfig = {
   outputFileTracingRoot: new URL("../..", import.meta.url).pathname,
   turbopack: { root: new URL("../..", import.meta.url).pathname },
   poweredByHeader: false,
+  devIndicators: false,
   reactStrictMode: true,
   experimental: { authInterrupts: true },
 };

@@ -66,7 +66,8 @@ export function contentSecurityPolicy({ nonce, live, development }: Policy): str
   return [
     "default-src 'self'",
     `script-src 'self' 'nonce-${nonce}' 'strict-dynamic'${development ? " 'unsafe-eval'" : ""}`,
-    `style-src 'self' 'nonce-${nonce}'`,
+    // The development server puts its own styles in; a nonce would switch 'unsafe-inline' off.
+    development ? "style-src 'self' 'unsafe-inline'" : `style-src 'self' 'nonce-${nonce}'`,
     // Widths of bars and the like; a style attribute runs nothing and loads nothing that img-src does not allow.
     "style-src-attr 'unsafe-inline'",
     "img-src 'self' data: https:",

@@ -1,3 +1,4 @@
+import { cn } from "./cn.ts";
 import { percent } from "./format.ts";
 import { Section } from "./Page.tsx";
 
@@ -20,7 +21,10 @@ export function ShareBars({
         {rows.map(({ key, share }) => (
           <div
             key={key}
-            className="grid grid-cols-[minmax(76px,auto)_1fr_48px] items-center gap-2 text-xs leading-[22px] text-ink-2 md:grid-cols-[84px_1fr_48px]"
+            className={cn(
+              "grid items-center gap-2 text-xs leading-[22px] text-ink-2",
+              mono ? "grid-cols-[116px_1fr_48px]" : "grid-cols-[84px_1fr_48px]",
+            )}
           >
             <dt className={mono ? "code truncate" : "truncate"} title={key}>
               {key}

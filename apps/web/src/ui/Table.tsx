@@ -40,7 +40,7 @@ export function Table<T>({
               key={column.key}
               scope="col"
               className={cn(
-                "border-b border-line py-1.5 pr-4 text-left text-xs font-normal whitespace-nowrap text-ink-3 last:pr-0",
+                "border-b border-line py-1.5 pr-5 text-left text-xs font-normal whitespace-nowrap text-ink-3 last:pr-0",
                 column.right && "text-right",
               )}
             >
@@ -65,7 +65,7 @@ export function Table<T>({
                 <td
                   key={column.key}
                   className={cn(
-                    "py-2 pr-4 align-top last:pr-0 max-md:p-0",
+                    "py-2 pr-5 align-top last:pr-0 max-md:p-0",
                     index === 0 ? "max-md:w-full" : "max-md:text-xs max-md:leading-5 max-md:text-ink-2",
                     column.right && "text-right whitespace-nowrap",
                     column.className,

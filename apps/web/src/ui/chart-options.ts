@@ -126,7 +126,8 @@ export function chartOptions(wanted: Wanted): uPlot.Options {
         (line, index): uPlot.Series => ({
           label: line.name,
           stroke: () => css(line.colour),
-          width: 1.5,
+          // What stands on another line is an area: its outline would hide that line wherever it is empty.
+          width: line.on !== undefined && !log ? 0 : 1.5,
           points: { show: false },
           // A hole longer than a few seconds stays a hole.
           spanGaps: false,
@@ -202,6 +203,7 @@ function over(u: uPlot, { marks = [] }: Decoration) {
   ctx.save();
   ctx.font = `${11 * ratio}px ${css("--font")}`;
   ctx.textBaseline = "top";
+  ctx.textAlign = "left";
   let taken = Number.NEGATIVE_INFINITY;
   for (const { at, label } of marks) {
     const x = Math.round(u.valToPos(at, "x", true));

@@ -2,7 +2,6 @@
 
 const LOCALE = "en-US";
 const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
-const three = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 3 });
 
 const STEPS = [
   [1e12, "T"],
@@ -52,7 +51,8 @@ export function percent(share: number): string {
   const value = share * 100;
   if (value > 0 && value < 0.01) return "< 0.01 %";
   if (value < 100 && value > 99.99) return "> 99.99 %";
-  return `${value >= 10 || value === 0 ? Number(value.toFixed(value > 99 ? 2 : 1)) : three.format(Number(value.toFixed(2)))} %`;
+  const digits = value > 99 || value < 1 ? 2 : 1;
+  return `${Number(value.toFixed(digits))} %`;
 }
 
 /** 9 ms · 1.24 s · 7 m 58 s · 3 h 12 m · 4 d 2 h, from milliseconds */

@@ -12,7 +12,7 @@ import { Empty, SkeletonRows } from "../../ui/States.tsx";
 import { type Column, Table } from "../../ui/Table.tsx";
 import { Ago } from "../../ui/Time.tsx";
 import { Known } from "../incident/Marks.tsx";
-import { vectorWords } from "../incident/words.ts";
+import { TRANSITION_WORDS, vectorWords } from "../incident/words.ts";
 import { AddChannel } from "./AddChannel.tsx";
 import { KIND_WORDS } from "./kinds.ts";
 
@@ -109,7 +109,7 @@ function Channel({ channel, mayChange, mayTest }: { channel: ChannelRow; mayChan
           Send a test
         </Button>
         <Button
-          look="danger"
+          look="quiet"
           because={mayChange ? undefined : "Removing takes the role admin"}
           onClick={() => setRemoving(true)}
         >
@@ -129,20 +129,13 @@ function Channel({ channel, mayChange, mayTest }: { channel: ChannelRow; mayChan
   );
 }
 
-const TRANSITION_WORDS: Record<DeliveryRow["transition"], string> = {
-  opened: "Attack begun",
-  classified: "Classified",
-  ended: "Attack over",
-  acknowledged: "Acknowledged",
-};
-
 const columns: Column<DeliveryRow>[] = [
   {
     key: "what",
     head: "What",
     cell: ({ transition, vector, nodeName }) => (
       <>
-        {TRANSITION_WORDS[transition]}{" "}
+        {TRANSITION_WORDS[transition]}:{" "}
         <span className="text-ink-2">
           {vectorWords(vector)}, {nodeName}
         </span>
@@ -167,7 +160,7 @@ const columns: Column<DeliveryRow>[] = [
     head: "Latency",
     right: true,
     phone: "after",
-    cell: ({ latencyMs }) => <Known value={latencyMs} show={duration} />,
+    cell: ({ latencyMs }) => <Known value={latencyMs} show={duration} word="not yet" />,
   },
   { key: "when", head: "When", right: true, cell: ({ createdAt }) => <Ago at={createdAt} /> },
 ];

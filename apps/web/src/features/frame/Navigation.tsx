@@ -35,26 +35,28 @@ export function Rail({
   const { place } = useHere(base);
   const open = useOpenIncidents();
   return (
-    <nav aria-label="Main" className="sticky top-0 h-dvh border-r border-line px-2 py-3 max-md:hidden">
-      <Link href={base} className="flex items-center gap-2 rounded-md px-2 pt-1.5 pb-3.5 font-[600]">
-        <Mark brand={brand} />
-        <span className="truncate">{workspace}</span>
-      </Link>
-      <ul className="flex flex-col gap-0.5">
-        {PLACES.map(({ name, path }) => (
-          <li key={name}>
-            <Link
-              href={base + path}
-              aria-current={place?.path === path ? "page" : undefined}
-              className="flex justify-between rounded-md px-2 py-1.5 text-ink-2 hover:bg-sunken hover:text-ink aria-[current=page]:bg-sunken aria-[current=page]:font-[550] aria-[current=page]:text-ink"
-            >
-              {name}
-              {name === "Incidents" && <Open open={open} />}
-            </Link>
-          </li>
-        ))}
-      </ul>
-    </nav>
+    <div className="border-r border-line max-md:hidden">
+      <nav aria-label="Main" className="sticky top-0 h-dvh px-2 py-3">
+        <Link href={base} className="flex items-center gap-2 rounded-md px-2 pt-1.5 pb-3.5 font-[600]">
+          <Mark brand={brand} />
+          <span className="truncate">{workspace}</span>
+        </Link>
+        <ul className="flex flex-col gap-0.5">
+          {PLACES.map(({ name, path }) => (
+            <li key={name}>
+              <Link
+                href={base + path}
+                aria-current={place?.path === path ? "page" : undefined}
+                className="flex justify-between rounded-md px-2 py-1.5 text-ink-2 hover:bg-sunken hover:text-ink aria-[current=page]:bg-sunken aria-[current=page]:font-[550] aria-[current=page]:text-ink"
+              >
+                {name}
+                {name === "Incidents" && <Open open={open} />}
+              </Link>
+            </li>
+          ))}
+        </ul>
+      </nav>
+    </div>
   );
 }
 

@@ -16,6 +16,7 @@ import { SeverityMark } from "./Marks.tsx";
 import { Acknowledge, NoteForm } from "./Notes.tsx";
 import { Rules } from "./Rules.tsx";
 import { Timeline } from "./Timeline.tsx";
+import { Told } from "./Told.tsx";
 import { SEVERITY_WORDS, targetWords, vectorWords } from "./words.ts";
 
 type Props = { base: string; incidentId: string; mayAct: boolean };
@@ -95,6 +96,7 @@ function Incident({
         <div className="min-w-0">
           <Evidence incident={incident} />
           <Tunnels incident={incident} seconds={seconds} />
+          <Told incident={incident} />
         </div>
       </div>
       <Rules incident={incident} />

@@ -35,14 +35,16 @@ export const Known = <T,>({
   value,
   show,
   because,
+  word = "unknown",
 }: {
   value: T | null;
   show: (value: T) => React.ReactNode;
   because?: string;
+  word?: string;
 }) =>
   value === null ? (
     <span className="text-ink-3" title={because}>
-      unknown
+      {word}
     </span>
   ) : (
     show(value)

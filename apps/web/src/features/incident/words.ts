@@ -54,6 +54,10 @@ export const MODE_WORDS: Record<Mode, string> = { observe: "Observe", approve: "
 
 export const SEVERITY_WORDS: Record<Severity, string> = { low: "Low", medium: "Medium", high: "High" };
 
-/** "known" only when both ends are. Milliseconds. */
-export const between = (from: Date | null, to: Date | null): number | null =>
-  from && to ? Math.max(0, to.getTime() - from.getTime()) : null;
+/** Moments of an incident that channels are told of. */
+export const TRANSITION_WORDS = {
+  opened: "Attack begun",
+  classified: "Classified",
+  ended: "Attack over",
+  acknowledged: "Acknowledged",
+} as const;

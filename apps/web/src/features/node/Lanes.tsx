@@ -73,7 +73,7 @@ function Lane({
       <Sparkline
         label={`${laneWords(lane)}: now ${pps(now?.pps ?? 0)}`}
         points={points}
-        from={to - (KEEP * EVERY_MS) / 1000}
+        from={Math.min(to - 30, points[0]?.at ?? to)}
         to={to}
         level={threshold}
         height={32}

@@ -91,7 +91,7 @@ function Node({ base, node }: { base: string; node: NodeFacts }) {
           {
             label: "Mode",
             value: <Known value={node.mode} show={(mode) => MODE_WORDS[mode]} />,
-            note: policy && `policy revision ${node.appliedRevision} of ${policy.revision}`,
+            note: `policy ${node.appliedRevision}`,
           },
         ]}
       />

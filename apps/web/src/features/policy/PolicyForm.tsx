@@ -122,12 +122,11 @@ export function PolicyForm({ facts, may }: { facts: Outputs["policy"]["get"]; ma
           rows={5}
           spellCheck={false}
           className="font-mono text-xs leading-5"
-          placeholder={"192.0.2.0/24\n2001:db8::53"}
           value={draft.neverBlock}
           readOnly={!may}
           onChange={(event) => change({ neverBlock: event.target.value })}
           error={errors.neverBlock}
-          hint="Addresses and prefixes, one a line: management networks, resolvers, monitoring. Whatever they send passes."
+          hint="Addresses and prefixes, one a line, such as 192.0.2.0/24 or 2001:db8::53: management networks, resolvers, monitoring. Whatever they send passes."
         />
       </Section>
       <div className="mt-6 flex flex-wrap items-center gap-3">

@@ -13,6 +13,7 @@ import { Known } from "../incident/Marks.tsx";
 import { MODE_WORDS } from "../incident/words.ts";
 import type { NodeRow } from "../node/facts.ts";
 import { PolicyForm } from "./PolicyForm.tsx";
+import { MODE_TITLE } from "./sentences.ts";
 
 export function PolicyPage({ base, mayChange }: { base: string; mayChange: boolean }) {
   const trpc = useTRPC();
@@ -31,9 +32,7 @@ export function PolicyPage({ base, mayChange }: { base: string; mayChange: boole
     >
       {(facts) => (
         <>
-          <PageHead
-            title={`When an attack is met, nodes ${facts.policy.mode === "approve" ? "ask" : facts.policy.mode}.`}
-          >
+          <PageHead title={MODE_TITLE[facts.policy.mode]}>
             <Rollout facts={facts} />
           </PageHead>
           <div className="grid gap-x-10 xl:grid-cols-[minmax(0,720px)_minmax(280px,1fr)]">
