@@ -1,4 +1,4 @@
-import { type Attack, type Change, Detector } from "@flowtriq/detection/detect";
+import { type Attack, type Change, Detector, type DetectorOptions } from "@flowtriq/detection/detect";
 import type { Mac1Key } from "@flowtriq/detection/mac1";
 import { mac1Key } from "@flowtriq/detection/mac1";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
@@ -19,6 +19,7 @@ import { iso, newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
+import { warmUp } from "./warm-up.ts";
 
 /** The counters are read once a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
 const PEACE_MS = 1_000;
@@ -88,13 +89,15 @@ export class Agent {
     if (config.service && saved) this.#take(saved);
     this.#ports = config.ports ?? (saved?.ports.length ? saved.ports : await discoverPorts());
     const keys = await this.#mac1Keys();
-    this.#detector = new Detector({
+    const options: DetectorOptions = {
       ports: this.#ports,
       policy: this.#policy,
       baselines: state.readBaselines(),
       samples: { ports: this.#ports, mac1Keys: keys },
       newId: () => newId("atk"),
-    });
+    };
+    this.#detector = new Detector(options);
+    warmUp(options);
     this.#tunnels = await countTunnels(Date.now() / 1000);
     this.#facts = {
       table: DEFAULT_BRAND.agentName,

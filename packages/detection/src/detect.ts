@@ -73,7 +73,14 @@ const LONE_SESSION_PPS = 25_000;
 const FEW = 3;
 const RECLASSIFY_MS = 2_000;
 
-type Suspicion = { since: number; last: number; summary: Summary; overSince: number | undefined };
+type Suspicion = {
+  since: number;
+  last: number;
+  summary: Summary;
+  overSince: number | undefined;
+  /** The lane's counters at the last reading before it. */
+  before: LaneCount | undefined;
+};
 type Live = {
   attack: Attack;
   summary: Summary;
@@ -180,11 +187,18 @@ export class Detector {
   #suspect(at: number, lane: LaneId, packet: Packet): Suspicion {
     let suspicion = this.#suspicions.get(lane);
     if (!suspicion || at - suspicion.last > SUSPECT_FORGOTTEN_MS) {
-      suspicion = { since: at, last: at, summary: new Summary(this.#options.samples), overSince: undefined };
-      this.#suspicions.set(lane, suspicion);
+      suspicion = this.#newSuspicion(at, lane, undefined);
     }
     suspicion.last = at;
     suspicion.summary.add(packet, at, lane);
+    return suspicion;
+  }
+
+  #newSuspicion(at: number, lane: LaneId, overSince: number | undefined): Suspicion {
+    const summary = new Summary(this.#options.samples);
+    const before = this.#previous?.counts.get(lane);
+    const suspicion: Suspicion = { since: at, last: at, summary, overSince, before };
+    this.#suspicions.set(lane, suspicion);
     return suspicion;
   }
 
@@ -229,7 +243,7 @@ export class Detector {
     this.#suspicions.delete(lane);
     const { pps, bps } = this.#rateSince(lane, suspicion);
     const threshold = this.threshold(lane);
-    const counts = this.#previous?.counts.get(lane);
+    const counts = suspicion.before;
     const known = this.#live.get(target);
     if (known) {
       known.attack.lanes = [...known.attack.lanes, lane];
@@ -267,12 +281,19 @@ export class Detector {
       lastOverAt: at,
       classifiedAt: at,
       started: new Map(),
-      firstReading: undefined,
+      firstReading: this.#readingSince(suspicion.since, lane),
       dated: false,
     };
     if (counts) live.started.set(lane, counts);
     this.#live.set(target, live);
     return [{ kind: "started", at, attack: { ...attack }, profile: toProfile(live.summary) }];
+  }
+
+  /** The last reading, if the trip came before it. */
+  #readingSince(at: number, lane: LaneId): Live["firstReading"] {
+    const reading = this.#previous;
+    const packets = reading?.counts.get(lane)?.packets;
+    return reading && packets !== undefined && reading.at >= at ? { at: reading.at, packets } : undefined;
   }
 
   /** Rate of a lane that has just tripped: from its samples, which are consecutive packets at first. */
@@ -382,12 +403,7 @@ export class Detector {
     }
     if (over) {
       // Over without a trip: few large packets, or samples that another lane's flood used up.
-      this.#suspicions.set(lane, {
-        since: at,
-        last: at,
-        summary: new Summary(this.#options.samples),
-        overSince: at - seconds * 1000,
-      });
+      this.#newSuspicion(at, lane, at - seconds * 1000);
     } else {
       const { baselines } = this.#options;
       baselines[lane] = learn(baselines[lane] ?? emptyBaseline(), rate.pps, rate.bps, seconds);
