@@ -87,17 +87,31 @@ function startDemonstration(stack, dir, lab) {
   };
 }
 
-/** Ctrl-C, an ordinary kill and a closed terminal all mean: end in order. A second one means: now. */
+/**
+ * Ctrl-C, an ordinary kill and a closed terminal all mean: end in order. One more after a moment means: now (npm may pass on
+ * the first one a second time).
+ */
 function whenAskedToLeave() {
   const leave = { asked: false, when: undefined };
   leave.when = new Promise((done) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-      process.on(signal, () => {
-        if (leave.asked) process.exit(130);
-        leave.asked = true;
-        done();
-      });
-    }
+    let askedAt = 0;
+    const ask = () => {
+      if (leave.asked && Date.now() - askedAt > 1000) process.exit(130);
+      if (leave.asked) return;
+      leave.asked = true;
+      askedAt = Date.now();
+      done();
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, ask);
+    if (!process.env.npm_lifecycle_event) return;
+    // npm passes SIGTERM to its shell alone, which ends and leaves us behind.
+    const parent = process.ppid;
+    const watch = setInterval(() => {
+      if (process.ppid === parent) return;
+      clearInterval(watch);
+      if (!leave.asked) ask();
+    }, 500);
+    watch.unref();
   });
   return leave;
 }
