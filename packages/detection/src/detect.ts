@@ -214,8 +214,8 @@ export class Detector {
       const verdict = classify(summary);
       // Many senders who proved nothing are a flood at once. A few may be sessions that are older than we are, and a picture
       // that reads as ordinary traffic may be that: both must be loud, or last.
-      const few =
-        summary.distinctSources <= FEW && (classOf(lane) !== "unissued" || summary.distinctReceiverIndices <= FEW);
+      const sessions = classOf(lane) === "unissued" ? summary.distinctReceiverIndices : summary.distinctSources;
+      const few = !unseen && summary.distinctSources <= FEW && sessions <= FEW;
       const loud = (rate?.pps ?? 0) > Math.max(LONE_SESSION_PPS, threshold.pps);
       const lasts = sustained && (few ? classOf(lane) !== "unissued" && verdict.vector !== null : true);
       if ((few || verdict.vector === null) && !loud && !lasts) return [];
@@ -299,6 +299,7 @@ export class Detector {
   /** Rate of a lane that has just tripped: from its samples, which are consecutive packets at first. */
   #rateSince(lane: LaneId, suspicion: Suspicion): { pps: number; bps: number } {
     const known = this.rates.get(lane);
+    if (known && suspicion.summary.samples === 0) return { pps: Math.round(known.pps), bps: Math.round(known.bps) };
     const seconds = (suspicion.last - suspicion.since) / 1000;
     const sampled = seconds > 0 ? suspicion.summary.samples / seconds : 0;
     const pps = Math.max(known?.pps ?? 0, Math.min(sampled, 10_000_000), this.threshold(lane).pps);
