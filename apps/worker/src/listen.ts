@@ -1,5 +1,5 @@
 import { openDatabase } from "@flowtriq/db/client";
-import type { Logger } from "pino";
+import type { Logger } from "@flowtriq/services/log";
 
 export interface Ear {
   close(): Promise<void>;

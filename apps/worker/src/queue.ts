@@ -1,6 +1,6 @@
+import type { Logger } from "@flowtriq/services/log";
 import { DelayedError, type Job, Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
-import type { Logger } from "pino";
 import type { Env } from "./env.ts";
 import { finish, isUnfinished, type OutboxRow } from "./outbox.ts";
 

@@ -1,4 +1,4 @@
-import type { Logger } from "pino";
+import type { Logger } from "@flowtriq/services/log";
 import { relayAgain, relayBatch } from "./outbox.ts";
 import type { JobQueue } from "./queue.ts";
 

@@ -1,5 +1,5 @@
 import { database } from "@flowtriq/db/client";
-import type { Logger } from "pino";
+import type { Logger } from "@flowtriq/services/log";
 import { giveUp } from "./outbox.ts";
 
 interface Routine {

@@ -1,11 +1,11 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { database, openDatabase, useDatabase } from "@flowtriq/db/client";
+import { database } from "@flowtriq/db/client";
 import { openDeliverer } from "@flowtriq/services/alert/deliver";
 import { openOutbound } from "@flowtriq/services/alert/outbound";
+import type { Logger } from "@flowtriq/services/log";
 import { OUTBOX_CHANNEL } from "@flowtriq/services/notify";
-import { configureServices } from "@flowtriq/services/runtime";
-import type { Logger } from "pino";
+import { openServices } from "@flowtriq/services/open";
 import type { Env } from "./env.ts";
 import { handle } from "./handlers.ts";
 import { listen } from "./listen.ts";
@@ -22,8 +22,7 @@ export interface RunningWorker {
 
 export async function startWorker(env: Env, log: Logger): Promise<RunningWorker> {
   const deployment = { allowLoopback: env.ALERTS_ALLOW_LOOPBACK };
-  useDatabase(openDatabase({ url: env.DATABASE_URL, connections: 12, systemConnections: 6 }));
-  configureServices({ secret: env.APP_SECRET, deployment });
+  const services = openServices({ databaseUrl: env.DATABASE_URL, secret: env.APP_SECRET, deployment });
 
   const outbound = openOutbound(deployment);
   const deliverer = openDeliverer({ outbound, dashboardUrl: env.WEB_URL });
@@ -50,7 +49,7 @@ export async function startWorker(env: Env, log: Logger): Promise<RunningWorker>
       await Promise.all([ear.close(), schedule.stop(), relay.stop()]);
       await queue.close();
       await outbound.close();
-      await database().close();
+      await services.close();
     },
   };
 }

@@ -1,9 +1,83 @@
 import { randomBytes } from "node:crypto";
 import { freshDatabase, type TestDatabase } from "@flowtriq/db/testing";
 import { type DeliveryOf, type Receiver, startReceiver } from "@flowtriq/fakes/receiver";
+import type { AgentEventOf } from "@flowtriq/protocol/event";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { type Built, buildWorker, SECRET, startProcess, type WorkerProcess } from "./process.ts";
 import { aWorld, type World } from "./world.ts";
+
+const measured = {
+  attack: "atk_0123456789abcdef",
+  vector: "udp_flood" as const,
+  confidence: 0.5,
+  lane: "udp:51820:malformed" as const,
+  port: 51820,
+  transport: "udp" as const,
+  pps: 212_000,
+  bps: 1.4e9,
+  thresholdPps: 5_000,
+  passedPps: 0,
+  tunnels: 42,
+};
+const started: AgentEventOf<"attack.started"> = {
+  ...measured,
+  id: "evt_0000000001",
+  at: "2026-01-02T03:04:05.010Z",
+  event: "attack.started",
+  firstPacketAt: "2026-01-02T03:04:05.000Z",
+  trippedAt: "2026-01-02T03:04:05.004Z",
+  tunnelsBefore: 42,
+};
+const applied: AgentEventOf<"mitigation.applied"> = {
+  id: "evt_0000000002",
+  at: "2026-01-02T03:04:05.014Z",
+  event: "mitigation.applied",
+  attack: measured.attack,
+  mode: "enforce",
+  dryRun: false,
+  mitigations: [{ id: "mit_1", lane: measured.lane, words: "Drop what fits no message", rules: ["drop"] }],
+};
+const classified: AgentEventOf<"attack.classified"> = {
+  ...measured,
+  id: "evt_0000000003",
+  at: "2026-01-02T03:04:05.200Z",
+  event: "attack.classified",
+  vector: "dns_amplification",
+  confidence: 0.97,
+  evidence: ["source port 53"],
+  profile: {
+    samples: 100,
+    sources: [],
+    distinctSources: 900,
+    sourcePorts: [{ key: "53", share: 1 }],
+    destinationPorts: [],
+    lengths: [],
+    ttls: [],
+    spoofed: "unknown",
+  },
+};
+const ended: AgentEventOf<"attack.ended"> = {
+  ...measured,
+  id: "evt_0000000004",
+  at: "2026-01-02T03:05:17.010Z",
+  event: "attack.ended",
+  vector: "dns_amplification",
+  confidence: 0.97,
+  pps: 0,
+  bps: 0,
+  tunnels: 41,
+  startedAt: started.at,
+  lastSeenAt: "2026-01-02T03:04:57.010Z",
+  peakPps: 250_000,
+  peakBps: 1.6e9,
+  packets: 10_000_000,
+  droppedPackets: 9_999_990,
+  passedPackets: 10,
+  tunnelsBefore: 42,
+  tunnelsLowest: 41,
+  tunnelsAfter: 41,
+  usersDisconnected: 1,
+};
 
 let built: Built;
 let db: TestDatabase;
@@ -84,6 +158,41 @@ describe("an incident", () => {
       ["alerts", "alert.delivered"],
     ]);
     expect(receiver.deliveries).toHaveLength(2);
+  });
+
+  test("is told as the node told it: opened, classified, over", async () => {
+    await world.channel("slack", receiver);
+    await start();
+    await world.report(started, applied);
+    const opened = await receiver.next({ kind: "slack" });
+    expect(opened.message.text).toBe(
+      "fra-01: UDP flood on udp/51820, 212 kpps, mitigated in 14 ms, tunnels up 42 of 42, 0 disconnected",
+    );
+    await world.report(classified);
+    const known = await receiver.next({ kind: "slack" });
+    expect(known.message.text).toBe(
+      "fra-01: classified as DNS amplification on udp/51820 (97 %), 212 kpps, mitigated in 14 ms, tunnels up 42 of 42, 0 disconnected",
+    );
+    await world.report(ended);
+    const over = await receiver.next({ kind: "slack" });
+    expect(over.message.text).toBe(
+      "fra-01: DNS amplification on udp/51820 over after 1 min 12 s, peak 250 kpps, mitigated in 14 ms, tunnels up 41 of 42, 1 disconnected",
+    );
+    // What a node repeats is told once.
+    await world.report(started, applied, classified, ended);
+    await world.settled();
+    expect(receiver.deliveries).toHaveLength(3);
+  });
+
+  test("carries the workspace's brand", async () => {
+    await world.channel("webhook", receiver);
+    await db.raw.system`
+      insert into brand (id, workspace_id, name, agent_name, support_email)
+      values (${`brd_${world.workspaceId}`}, ${world.workspaceId}, 'Quiet Tunnels', 'qt', 'help@quiet.example')`;
+    await db.raw.system`update workspace set brand_id = ${`brd_${world.workspaceId}`} where id = ${world.workspaceId}`;
+    await start();
+    await world.incident();
+    expect(await receiver.next({ kind: "webhook" })).toMatchObject({ payload: { data: { brand: "Quiet Tunnels" } } });
   });
 
   test("that was asked for while no worker ran is delivered when one starts", async () => {
@@ -224,6 +333,34 @@ describe("a channel", () => {
     while (!worker.lines.some((line) => line.includes("job failed"))) await new Promise((r) => setTimeout(r, 5));
     await db.raw.system`update channel set settings = ${sealed?.settings} where id = ${channelId}`;
     await receiver.next({ kind: "webhook" });
+  });
+});
+
+describe("a test message", () => {
+  const auditOf = () => db.raw.system`
+    select action, detail from audit_log where workspace_id = ${world.workspaceId} order by seq`;
+
+  test("is sent once, and the audit log says that it arrived", async () => {
+    const channelId = await world.channel("slack", receiver);
+    await start();
+    await world.test(channelId);
+    await world.settled();
+    expect(receiver.deliveries).toMatchObject([
+      { message: { text: "Test message: alerts reach NOC slack. Nothing is under attack." } },
+    ]);
+    expect(await auditOf()).toMatchObject([{ action: "channel.test_delivered" }]);
+  });
+
+  test("that is not taken is not repeated, and the audit log says why", async () => {
+    const channelId = await world.channel("slack", receiver);
+    receiver.misbehave("slack", 1, { do: "answer", status: 500, body: "rollup_error" });
+    await start();
+    await world.test(channelId);
+    await world.settled();
+    expect(receiver.deliveries).toHaveLength(0);
+    expect(await auditOf()).toMatchObject([
+      { action: "channel.test_failed", detail: { reason: "answered 500: rollup_error" } },
+    ]);
   });
 });
 

@@ -6,7 +6,9 @@ import { outbox } from "@flowtriq/db/schema/outbox";
 import type { TestDatabase } from "@flowtriq/db/testing";
 import type { Receiver } from "@flowtriq/fakes/receiver";
 import type { ChannelKind } from "@flowtriq/services/alert/channels/index";
-import { systemContext } from "@flowtriq/services/context";
+import { type NodeContext, systemContext } from "@flowtriq/services/context";
+import { record } from "@flowtriq/services/incident";
+import type { AttackEvent } from "@flowtriq/services/incident/fold";
 import { enqueue } from "@flowtriq/services/outbox";
 import { configureServices, seal } from "@flowtriq/services/runtime";
 import { inTenant } from "@flowtriq/services/verb";
@@ -16,7 +18,11 @@ export interface World {
   workspaceId: string;
   /** Stores an incident as ingest does: the row and what must follow in one transaction. Returns its id. */
   incident(): Promise<string>;
+  /** The same by way of what the node reports. */
+  report(...events: AttackEvent[]): Promise<void>;
   ask(incidentId: string, transition: Transition): Promise<void>;
+  /** Asks for a test message. */
+  test(channelId: string): Promise<void>;
   /** A channel that ends at this receiver. Returns its id. */
   channel(kind: ChannelKind, receiver: Receiver, url?: string): Promise<string>;
   /** Resolves when every job that was asked for is done. */
@@ -35,6 +41,11 @@ export async function aWorld(database: TestDatabase): Promise<World> {
   return {
     workspaceId,
     ask,
+    test: (channelId) => inTenant(ctx, (tx) => enqueue(tx, ctx, "channel.test", { channelId })),
+    report: (...events) => {
+      const asNode: NodeContext = { ...ctx, now: new Date(), actor: { kind: "node", nodeId: node.id } };
+      return inTenant(asNode, (tx) => record(tx, asNode, events));
+    },
     async incident() {
       const { id } = await anIncident(workspaceId, node.id, { port: 51820, transport: "udp", tunnelsBefore: 42 });
       await ask(id, "opened");

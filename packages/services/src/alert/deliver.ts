@@ -5,13 +5,15 @@ import { incident, incidentEvent } from "@flowtriq/db/schema/incident";
 import { node } from "@flowtriq/db/schema/node";
 import { workspace } from "@flowtriq/db/schema/workspace";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, isNull, or, sql } from "drizzle-orm";
 import { ZodError } from "zod";
+import { audit } from "../audit.ts";
+import { settingsOf } from "../channel.ts";
 import { systemContext } from "../context.ts";
 import { newId } from "../ids.ts";
 import { notifyLive } from "../notify.ts";
 import { enqueue } from "../outbox.ts";
-import { deployment, unseal } from "../runtime.ts";
+import { deployment } from "../runtime.ts";
 import { inTenant } from "../verb.ts";
 import type { Alert, AlertBrand, IncidentAlert } from "./alert.ts";
 import { CHANNEL_KINDS, type ChannelKind, renderAlert } from "./channels/index.ts";
@@ -99,9 +101,16 @@ export function openDeliverer({ outbound, dashboardUrl }: DelivererOptions): Del
       const found = await inTenant(systemContext(workspaceId), (tx) => loadChannel(tx, channelId));
       if (!found) return { again: false };
       const { target, workspace: owner } = found;
-      const alert: Alert = { about: "test", id, sentAt: new Date(), workspace: owner, channel: target };
+      const { id: targetId, name } = target;
+      const alert: Alert = { about: "test", id, sentAt: new Date(), workspace: owner, channel: { id: targetId, name } };
       const request = render(target, alert, found.brand);
-      if (!("result" in request)) await outbound.send(request);
+      const outcome = "result" in request ? request : await outbound.send(request);
+      // Nobody waits for a test as for an alert: what came of it stands in the audit log, and it is not repeated.
+      const ctx = systemContext(workspaceId);
+      await inTenant(ctx, async (tx) => {
+        if (outcome.result === "delivered") audit(tx, ctx, "channel.test_delivered", channelId);
+        else audit(tx, ctx, "channel.test_failed", channelId, { reason: outcome.reason });
+      });
       return { again: false };
     },
   };
@@ -111,10 +120,8 @@ type Target = { id: string; kind: string; name: string; enabled: boolean; settin
 
 function render(target: Target, alert: Alert, from: AlertBrand) {
   if (!isKind(target.kind)) return refused(`no such kind of channel: ${target.kind}`);
-  const { id, name } = target;
-  const addressed = alert.about === "test" ? { ...alert, channel: { id, name } } : alert;
   try {
-    return renderAlert(target.kind, addressed, from, JSON.parse(unseal(target.settings, target.id)), deployment());
+    return renderAlert(target.kind, alert, from, settingsOf(target), deployment());
   } catch (error) {
     // Saved under rules that have changed since. What cannot be unsealed is a fault of ours, and tried again.
     if (error instanceof ZodError)
@@ -135,6 +142,8 @@ const TARGET = {
 };
 const OWNER = { id: workspace.id, name: workspace.name };
 const BRAND = { name: brand.name, supportEmail: brand.supportEmail };
+/** The workspace's own, or the default one, which belongs to nobody. */
+const itsBrand = or(eq(brand.id, workspace.brandId), and(isNull(workspace.brandId), isNull(brand.workspaceId)));
 
 async function load(tx: Tx, { incidentId, channelId, transition }: DeliveryKey) {
   const [found] = await tx
@@ -151,7 +160,7 @@ async function load(tx: Tx, { incidentId, channelId, transition }: DeliveryKey) 
     .innerJoin(incident, eq(incident.id, alertDelivery.incidentId))
     .innerJoin(node, eq(node.id, incident.nodeId))
     .innerJoin(workspace, eq(workspace.id, alertDelivery.workspaceId))
-    .leftJoin(brand, eq(brand.id, workspace.brandId))
+    .leftJoin(brand, itsBrand)
     .where(
       and(
         eq(alertDelivery.incidentId, incidentId),
@@ -168,7 +177,7 @@ async function loadChannel(tx: Tx, channelId: string) {
     .select({ target: TARGET, workspace: OWNER, brand: BRAND })
     .from(channel)
     .innerJoin(workspace, eq(workspace.id, channel.workspaceId))
-    .leftJoin(brand, eq(brand.id, workspace.brandId))
+    .leftJoin(brand, itsBrand)
     .where(eq(channel.id, channelId));
   return found && { ...found, brand: found.brand ?? DEFAULT_BRAND };
 }

@@ -70,10 +70,10 @@ export function durationWords(ms: number): string {
 const both = (a: number, unitA: string, b: number, unitB: string) =>
   b === 0 ? `${a} ${unitA}` : `${a} ${unitA} ${b} ${unitB}`;
 
-export function mitigationWords({ incident, transition }: IncidentAlert): string {
+export function mitigationWords({ incident }: IncidentAlert): string {
   if (incident.mitigatedAfterMs !== null) return `mitigated in ${durationWords(incident.mitigatedAfterMs)}`;
   if (incident.mode === "observe") return "observed only, nothing dropped";
-  if (transition === "ended") return "not mitigated";
+  if (incident.endedAt) return "not mitigated";
   return incident.mode === "approve" ? "waits for approval" : "mitigation on its way";
 }
 
@@ -85,8 +85,13 @@ export function tunnelWords({ incident: { tunnels, tunnelsBefore } }: IncidentAl
 export const disconnectedWords = ({ incident: { usersDisconnected } }: IncidentAlert): string =>
   usersDisconnected === null ? "disconnected unknown" : `${usersDisconnected} disconnected`;
 
-const afterWords = ({ incident: { startedAt, endedAt } }: IncidentAlert): string =>
-  endedAt ? ` after ${durationWords(endedAt.getTime() - startedAt.getTime())}` : "";
+function happened(alert: IncidentAlert): string {
+  const { vector, confidence, startedAt, endedAt } = alert.incident;
+  const attack = `${vectorWords(vector)} on ${targetWords(alert)}`;
+  if (endedAt) return `${attack} over after ${durationWords(endedAt.getTime() - startedAt.getTime())}`;
+  if (alert.transition === "classified") return `classified as ${attack} (${Math.round(confidence * 100)} %)`;
+  return alert.transition === "acknowledged" ? `${attack} acknowledged` : attack;
+}
 
 /** What a person woken at night needs, in one line of plain text. The name gives way when the line is too long. */
 export function headline(alert: Alert, maxLength = 150): string {
@@ -95,17 +100,16 @@ export function headline(alert: Alert, maxLength = 150): string {
       `Test message: alerts reach ${oneLine(alert.channel.name, "this channel")}. Nothing is under attack.`,
       maxLength,
     );
-  const { incident, transition } = alert;
-  const attack = `${vectorWords(incident.vector)} on ${targetWords(alert)}`;
-  const facts = [mitigationWords(alert), tunnelWords(alert), disconnectedWords(alert)];
-  const what =
-    transition === "ended"
-      ? [`: ${attack} over${afterWords(alert)}`, `peak ${ppsWords(incident.peakPps)}`, ...facts].join(", ")
-      : [
-          `: ${attack}${transition === "acknowledged" ? " acknowledged" : ""}`,
-          ppsWords(incident.peakPps),
-          ...facts,
-        ].join(", ");
+  const { incident } = alert;
+  const peak = ppsWords(incident.peakPps);
+  const what = [
+    `: ${happened(alert)}`,
+    // A message that comes late, after its attack, says so too.
+    incident.endedAt ? `peak ${peak}` : peak,
+    mitigationWords(alert),
+    tunnelWords(alert),
+    disconnectedWords(alert),
+  ].join(", ");
   return shorten(oneLine(alert.node.name, "unnamed node"), maxLength - what.length) + what;
 }
 

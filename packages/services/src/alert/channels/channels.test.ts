@@ -70,6 +70,16 @@ describe("the first line", () => {
       "fra-1: UDP flood on udp/51820 over after 2 min 13 s, peak 212 kpps, mitigated in 12 ms, tunnels up 41 of 42, 1 disconnected",
     ],
     [
+      "a vector that is known now",
+      { transition: "classified", incident: { vector: "dns_amplification" } },
+      "fra-1: classified as DNS amplification on udp/51820 (97 %), 212 kpps, mitigated in 12 ms, tunnels up 42 of 42, 0 disconnected",
+    ],
+    [
+      "a message that comes after its attack",
+      { transition: "opened", incident: { endedAt: new Date("2026-01-02T03:04:35.678Z"), mitigatedAfterMs: null } },
+      "fra-1: UDP flood on udp/51820 over after 30 s, peak 212 kpps, not mitigated, tunnels up 42 of 42, 0 disconnected",
+    ],
+    [
       "a node that only observes",
       { incident: { mode: "observe", mitigatedAfterMs: null, tunnels: null, usersDisconnected: null } },
       "fra-1: UDP flood on udp/51820, 212 kpps, observed only, nothing dropped, tunnels unknown, disconnected unknown",
