@@ -11,12 +11,13 @@ export const Figures = ({ figures }: { figures: Figure[] }) => (
         className="min-w-0 border-line py-3.5 pr-4 pl-3 even:border-l nth-[n+3]:max-md:border-t odd:max-md:pl-0 md:not-first:border-l md:pl-4 md:first:pl-0"
       >
         <dt className="label">{label}</dt>
-        <dd className="mt-1 text-2xl font-[600] tracking-[-0.02em]" title={exact}>
+        <dd
+          className="mt-1 flex flex-wrap items-baseline gap-x-1.5 text-2xl font-[600] tracking-[-0.02em]"
+          title={exact}
+        >
           {value}
           {note !== undefined && (
-            <small className="ml-1.5 text-sm font-normal tracking-normal text-ink-2 max-md:ml-0 max-md:block">
-              {note}
-            </small>
+            <small className="text-sm font-normal tracking-normal text-ink-2 max-md:w-full">{note}</small>
           )}
         </dd>
       </div>

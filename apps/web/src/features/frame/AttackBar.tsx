@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import Link from "next/link";
 import { useTRPC } from "../../trpc.ts";
 import { count, duration, plural, pps } from "../../ui/format.ts";
-import { targetWords, vectorWords } from "../incident/words.ts";
+import { vectorWords } from "../incident/words.ts";
 import { useLatest } from "../live/useTraffic.ts";
 
 /** What the bar and the count beside "Incidents" ask for: one query. */
@@ -32,7 +32,7 @@ export function AttackBar({ base }: { base: string }) {
       className="num sticky top-12 z-20 flex gap-x-4 border-b border-critical/25 bg-critical-soft px-6 py-2 max-md:flex-col max-md:px-4"
     >
       <Link href={`${base}/incidents/${first.id}`} className="font-[550] text-critical hover:underline">
-        Under attack: {first.nodeName}, {vectorWords(first.vector)} on {targetWords(first)}
+        Under attack: {first.nodeName}, {vectorWords(first.vector)} on {first.port ?? "the host"}
       </Link>
       <span className="text-ink-2">{facts.join(", ")}</span>
       {others.length > 0 && (

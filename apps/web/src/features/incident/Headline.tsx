@@ -1,4 +1,4 @@
-import { Figures } from "../../ui/Figures.tsx";
+import { type Figure, Figures } from "../../ui/Figures.tsx";
 import { bps, count, duration, percent, plural, pps } from "../../ui/format.ts";
 import { Since } from "../../ui/Time.tsx";
 import { type IncidentFacts, passedShare } from "./facts.ts";
@@ -61,12 +61,13 @@ export const Sentence = ({ incident }: { incident: IncidentFacts }) => (
   </p>
 );
 
-/** `nowPps`: what reaches the node's VPN this second, while the attack runs. */
-export function IncidentFigures({ incident, nowTunnels }: { incident: IncidentFacts; nowTunnels: number | null }) {
-  const ms = incident.timeToFirstDropMs;
-  const share = passedShare(incident);
-  const open = incident.status === "open";
-  const observed = incident.mode === "observe";
+/** What is measured in this second, while the attack runs. Null: unknown. */
+export type IncidentNow = { tunnels: number | null; lane: { pps: number; droppedPps: number } | null };
+
+export function IncidentFigures({ incident, now }: { incident: IncidentFacts; now: IncidentNow }) {
+  const { timeToFirstDropMs: ms, status, mode, peakPps, peakBps } = incident;
+  const open = status === "open";
+  const observed = mode === "observe";
   return (
     <Figures
       figures={[
@@ -77,34 +78,43 @@ export function IncidentFigures({ incident, nowTunnels }: { incident: IncidentFa
         },
         {
           label: "Peak arriving",
-          value: pps(incident.peakPps),
-          note: bps(incident.peakBps),
-          exact: `${count(incident.peakPps)} packets and ${count(incident.peakBps)} bits per second`,
+          value: pps(peakPps),
+          note: bps(peakBps),
+          exact: `${count(peakPps)} packets and ${count(peakBps)} bits per second`,
         },
-        {
-          label: "Reaching the VPN, of the attack",
-          value: <Known value={share} show={percent} />,
-          note:
-            incident.passedPackets === null
-              ? open
-                ? "counted when it is over"
-                : undefined
-              : `${count(incident.passedPackets)} packets`,
-        },
-        {
-          label: "Users disconnected",
-          value: <Known value={incident.usersDisconnected} show={count} />,
-          note:
-            incident.tunnelsBefore === null
-              ? "tunnels could not be counted"
-              : open && nowTunnels !== null
-                ? `${count(nowTunnels)} of ${count(incident.tunnelsBefore)} tunnels up`
-                : `of ${count(incident.tunnelsBefore)}`,
-        },
+        open ? reachingNow(now) : reached(incident),
+        open ? tunnelsNow(incident, now) : disconnected(incident),
       ]}
     />
   );
 }
+
+function reachingNow({ lane }: IncidentNow): Figure {
+  const passed = lane && Math.max(0, lane.pps - lane.droppedPps);
+  return {
+    label: "Reaching the VPN now, of its lane",
+    value: <Known value={lane && passed !== null && lane.pps > 0 ? passed / lane.pps : null} show={percent} />,
+    note: passed === null ? undefined : pps(passed),
+  };
+}
+
+const reached = (incident: IncidentFacts): Figure => ({
+  label: "Reached the VPN, of the attack",
+  value: <Known value={passedShare(incident)} show={percent} />,
+  note: incident.passedPackets === null ? undefined : `${count(incident.passedPackets)} packets`,
+});
+
+const tunnelsNow = ({ tunnelsBefore }: IncidentFacts, { tunnels }: IncidentNow): Figure => ({
+  label: "Tunnels up now",
+  value: <Known value={tunnels} show={count} />,
+  note: tunnelsBefore === null ? "before the attack: unknown" : `of ${count(tunnelsBefore)} before`,
+});
+
+const disconnected = ({ usersDisconnected, tunnelsBefore }: IncidentFacts): Figure => ({
+  label: "Users disconnected",
+  value: <Known value={usersDisconnected} show={count} />,
+  note: tunnelsBefore === null ? "tunnels could not be counted" : `of ${count(tunnelsBefore)}`,
+});
 
 export const Running = ({ incident }: { incident: IncidentFacts }) =>
   incident.endedAt ? (

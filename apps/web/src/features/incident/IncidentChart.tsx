@@ -13,7 +13,7 @@ export function useChartChoices(initial: "log" | "linear") {
   const [scale, setScale] = useQueryState("scale", parseAsStringLiteral(SCALES).withDefault(initial));
   const [asTable, setAsTable] = useQueryState("table", parseAsBoolean.withDefault(false));
   const controls = (
-    <>
+    <span className="flex gap-2">
       <Segmented
         label="Scale"
         value={scale}
@@ -32,7 +32,7 @@ export function useChartChoices(initial: "log" | "linear") {
           { value: "table", label: "table" },
         ]}
       />
-    </>
+    </span>
   );
   return { scale, asTable, controls };
 }

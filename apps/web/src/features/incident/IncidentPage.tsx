@@ -68,6 +68,7 @@ function Incident({
     return live.map((second) => ({ ...second, tunnels: tunnels.get(second.at) ?? null }));
   }, [open, history, live]);
   const protocol = useProtocol(incident);
+  const lane = useAttackedLane(incident);
   const nowTunnels = latest?.tunnels ?? history.findLast(({ tunnels }) => tunnels !== null)?.tunnels ?? null;
   return (
     <>
@@ -75,7 +76,7 @@ function Incident({
         title={
           <>
             {vectorWords(incident.vector)} on{" "}
-            <Link href={`${base}/nodes/${incident.nodeId}`} className="hover:underline">
+            <Link href={`${base}/nodes/${incident.nodeId}`} className="whitespace-nowrap hover:underline">
               {incident.nodeName}
             </Link>
             , {targetWords({ ...incident, protocol })}
@@ -89,7 +90,7 @@ function Incident({
           {SEVERITY_WORDS[incident.severity]} severity, <Running incident={incident} />
         </p>
       </PageHead>
-      <IncidentFigures incident={incident} nowTunnels={nowTunnels} />
+      <IncidentFigures incident={incident} now={{ tunnels: nowTunnels, lane }} />
       <IncidentChart incident={incident} seconds={seconds} />
       <div className="grid gap-x-8 md:grid-cols-2">
         <Timeline entries={incident.timeline} />
@@ -112,4 +113,12 @@ function useProtocol({ nodeId, port, transport }: IncidentFacts): string | undef
   const nodes = useQuery(trpc.node.list.queryOptions({ limit: 1000 })).data?.items;
   const ports = nodes?.find(({ id }) => id === nodeId)?.ports;
   return ports?.find((declared) => declared.port === port && declared.transport === transport)?.protocol;
+}
+
+/** The attacked lane in the newest second, while the attack runs. */
+function useAttackedLane({ nodeId, lane, status }: IncidentFacts) {
+  const trpc = useTRPC();
+  const open = status === "open";
+  const { data } = useQuery(trpc.traffic.lanes.queryOptions({ nodeId }, { enabled: open, refetchInterval: 2000 }));
+  return (open && data?.lanes.find((second) => second.lane === lane)) || null;
 }

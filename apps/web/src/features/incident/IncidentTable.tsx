@@ -4,7 +4,7 @@ import { type Column, Table } from "../../ui/Table.tsx";
 import { Ago, Since } from "../../ui/Time.tsx";
 import { type IncidentRow, passedShare } from "./facts.ts";
 import { Known, SeverityMark } from "./Marks.tsx";
-import { targetWords, vectorWords } from "./words.ts";
+import { vectorWords } from "./words.ts";
 
 const columns: Column<IncidentRow>[] = [
   {
@@ -13,7 +13,8 @@ const columns: Column<IncidentRow>[] = [
     cell: (row) => (
       <>
         <SeverityMark severity={row.severity} open={row.status === "open"} />
-        {vectorWords(row.vector)}, {row.nodeName} <small className="text-xs text-ink-3">{targetWords(row)}</small>
+        {vectorWords(row.vector)}, {row.nodeName}{" "}
+        <small className="text-xs text-ink-3">{row.port === null ? "host" : `${row.transport}/${row.port}`}</small>
       </>
     ),
   },

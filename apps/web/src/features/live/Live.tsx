@@ -37,18 +37,16 @@ export function LiveProvider({ url, children }: { url: string; children: ReactNo
   const connection = useRef<ReturnType<typeof openLive>>(null);
 
   useEffect(() => {
-    const refresh = throttled(REFETCH_EVERY_MS, (nouns: Set<"incident" | "node">) => {
+    const refresh = throttled(REFETCH_EVERY_MS, (nouns: Set<"incident" | "node" | "traffic">) => {
       if (nouns.has("incident")) {
-        void queries.invalidateQueries(trpc.incident.pathFilter());
-        void queries.invalidateQueries(trpc.overview.pathFilter());
+        for (const noun of [trpc.incident, trpc.overview, trpc.node]) void queries.invalidateQueries(noun.pathFilter());
       }
+      if (nouns.has("traffic")) void queries.invalidateQueries(trpc.traffic.pathFilter());
       if (nouns.has("node")) {
-        void queries.invalidateQueries(trpc.node.pathFilter());
-        void queries.invalidateQueries(trpc.policy.pathFilter());
-        void queries.invalidateQueries(trpc.overview.pathFilter());
+        for (const noun of [trpc.node, trpc.policy, trpc.overview]) void queries.invalidateQueries(noun.pathFilter());
       }
     });
-    let missed = false;
+    let open = false;
     const live = openLive({
       address: async () => {
         return addressed(url, await client.live.ticket.mutate());
@@ -59,9 +57,9 @@ export function LiveProvider({ url, children }: { url: string; children: ReactNo
         if (nouns.size > 0) refresh(nouns);
       },
       onState: (next) => {
-        // What happened between two connections was not heard.
-        if (next.connection === "live" && missed) refresh(new Set(["incident", "node"]));
-        missed = next.connection === "off" || (missed && next.connection !== "live");
+        // What happened before this connection, since the page or the last one, was not heard.
+        if (next.connection === "live" && !open) refresh(new Set(["incident", "node", "traffic"]));
+        open = next.connection === "live";
         setState(next);
       },
     });

@@ -41,3 +41,14 @@ test("a node whose clock runs ahead does not push the others out of the window",
   log.add([frame("a", 9_000_000, 1), frame("b", 1000, 1), frame("b", 1001, 2)], 1001);
   expect(log.after([], 1001)).toContainEqual({ at: 1000, passedPps: 1, droppedPps: 0 });
 });
+
+test("a hole in what the server remembers is filled with what was heard", () => {
+  const log = trafficLog(60);
+  log.add([frame("a", 1001, 5), frame("a", 1002, 6), frame("a", 1003, 7)], 1010);
+  const history = [1000, 1001, 1002].map((at) => ({
+    at,
+    passedPps: at === 1000 ? 4 : null,
+    droppedPps: at === 1000 ? 0 : null,
+  }));
+  expect(log.after(history, 1010).map(({ passedPps }) => passedPps)).toEqual([4, 5, 6]);
+});

@@ -37,22 +37,25 @@ export function trafficLog(keepSeconds: number) {
       }
       for (const second of seconds.keys()) if (second <= newest - keepSeconds) seconds.delete(second);
     },
-    /** History first, then what was heard after it. The newest second is held back while nodes still report it. */
+    /** What the server remembers, and what was heard where it does not. The newest second is held back while nodes still report it. */
     after(history: readonly Second[], now: number, held = 1): Second[] {
-      const last = history.at(-1)?.at ?? 0;
-      const to = Math.min(Math.max(newest - held, last), Math.floor(now));
-      const from = Math.max(last + 1, to - keepSeconds);
-      const joined = history.filter(({ at }) => at > to - keepSeconds);
-      for (let at = from; at <= to; at++) {
+      const heard = (at: number): Second => {
         const nodes = seconds.get(at);
-        let passedPps = 0;
-        let droppedPps = 0;
-        for (const node of nodes?.values() ?? []) {
-          passedPps += node.passedPps;
-          droppedPps += node.droppedPps;
+        if (!nodes) return { at, passedPps: null, droppedPps: null };
+        const sum = { at, passedPps: 0, droppedPps: 0 };
+        for (const node of nodes.values()) {
+          sum.passedPps += node.passedPps;
+          sum.droppedPps += node.droppedPps;
         }
-        joined.push(nodes ? { at, passedPps, droppedPps } : { at, passedPps: null, droppedPps: null });
-      }
+        return sum;
+      };
+      const last = history.findLast(({ passedPps }) => passedPps !== null)?.at ?? 0;
+      const to = Math.min(Math.max(newest - held, last), Math.floor(now));
+      const from = to - keepSeconds;
+      const joined = history
+        .filter(({ at }) => at > from && at <= last)
+        .map((second) => (second.passedPps === null ? heard(second.at) : second));
+      for (let at = Math.max(last, from) + 1; at <= to; at++) joined.push(heard(at));
       return joined;
     },
   };

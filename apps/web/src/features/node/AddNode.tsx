@@ -108,7 +108,7 @@ function Waiting({ base, onClose }: Omit<Props, "open">) {
         </div>
       ) : (
         <p className="flex items-center gap-3 text-ink-2">
-          <i aria-hidden="true" className="size-2 animate-pulse rounded-full bg-accent" />
+          <i aria-hidden="true" className="size-2 motion-safe:animate-pulse rounded-full bg-accent" />
           {fresh.length > 0
             ? `${fresh[0]?.name} has enrolled; waiting for its first report.`
             : "Waiting for your node."}

@@ -64,11 +64,13 @@ function Lane({
     <li className="min-w-0">
       <h3 className="truncate text-xs text-ink-2">{laneWords(lane)}</h3>
       <p
-        className="mb-1 truncate font-[600]"
+        className="mb-1 font-[600]"
         title={`${count(now?.pps ?? 0)} packets per second, ${count(dropped)} of them dropped`}
       >
-        {pps(now?.pps ?? 0)}
-        {dropped > 0 && <small className="ml-1.5 text-xs font-normal text-critical">{pps(dropped)} dropped</small>}
+        {pps(now?.pps ?? 0)}{" "}
+        {dropped > 0 && (
+          <small className="text-xs font-normal whitespace-nowrap text-critical">{pps(dropped)} dropped</small>
+        )}
       </p>
       <Sparkline
         label={`${laneWords(lane)}: now ${pps(now?.pps ?? 0)}`}

@@ -44,7 +44,8 @@ export function Status({ facts, nodes, latest }: { facts: Facts; nodes: readonly
 
 /** Was anyone cut off, was it handled. */
 export function Proof({ facts, base }: { facts: Facts; base: string }) {
-  const last = facts.lastAttack;
+  const [open] = facts.openIncidents;
+  const last = open ?? facts.lastAttack;
   const { users, incidents, unknownIncidents } = facts.usersDisconnected30d;
   if (!last && incidents === 0)
     return <p>No attack has been met yet. Detection runs on the nodes themselves, with or without this page.</p>;
@@ -52,7 +53,7 @@ export function Proof({ facts, base }: { facts: Facts; base: string }) {
     <p>
       {last && (
         <>
-          Last attack <Ago at={last.startedAt} /> on{" "}
+          {open ? "It began" : "Last attack"} <Ago at={last.startedAt} /> on{" "}
           <Link href={`${base}/incidents/${last.id}`} className="hover:underline">
             <b>{last.nodeName}</b>
           </Link>
@@ -63,6 +64,8 @@ export function Proof({ facts, base }: { facts: Facts; base: string }) {
             </>
           ) : last.mode === "observe" ? (
             "only observed."
+          ) : open ? (
+            "not dropped yet."
           ) : (
             "not dropped."
           )}{" "}
