@@ -1,5 +1,10 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { globalSetup: "../../packages/db/src/test-services.ts", include: ["src/**/*.test.ts"] },
+  test: {
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    globalSetup: "../../packages/db/src/test-services.ts",
+    include: ["test/**/*.test.ts"],
+  },
 });

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import cors from "@fastify/cors";
 import { openDatabase, useDatabase } from "@flowtriq/db/client";
@@ -89,6 +90,13 @@ export async function startIngest(env: Env, log: Logger): Promise<Ingest> {
     requestTimeout: 30_000,
     forceCloseConnections: "idle",
   });
+  let inFlight = 0;
+  app.server.on("request", (_request, response: ServerResponse) => {
+    inFlight += 1;
+    response.once("close", () => {
+      inFlight -= 1;
+    });
+  });
   answerWithProblems(app, log);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "string" }, async (_request: FastifyRequest, body: string) =>
@@ -162,7 +170,13 @@ export async function startIngest(env: Env, log: Logger): Promise<Ingest> {
   const stop = async () => {
     ending = true;
     streams.end();
-    await app.close(); // answers what is in flight, which waits for its commit
+    // Answers what is in flight, which waits for its commit. Connections without a request would be waited for as well: those
+    // that turn idle meanwhile, and those on which nothing was ever asked, which Node does not count as idle.
+    const closeOthers = setInterval(() => {
+      if (inFlight === 0) app.server.closeAllConnections();
+      else app.server.closeIdleConnections();
+    }, 50);
+    await app.close().finally(() => clearInterval(closeOthers));
     await reports.drained();
     await compacting.stop();
     await listener.close();

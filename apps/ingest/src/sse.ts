@@ -29,6 +29,7 @@ export class Streams {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
       "x-accel-buffering": "no",
+      connection: "close",
     });
     raw.write(": open\n\n");
     const end = setTimeout(() => raw.end(), maxAgeMs);
