@@ -116,8 +116,9 @@ export const list = verb("viewer", ListInput, async (tx, ctx, { pop, search, cur
   return { items, nextCursor: rows.length > limit ? items.at(-1)!.id : null };
 });
 
-const openIncidents = sql<number>`(select count(*)::integer from ${incident}
-  where ${incident.workspaceId} = ${node.workspaceId} and ${incident.nodeId} = ${node.id} and ${incident.status} = 'open')`;
+// Spelled out: in a select from one table columns lose their table's name, and `id` would be the incident's own.
+const openIncidents = sql<number>`(select count(*)::integer from incident
+  where incident.workspace_id = node.workspace_id and incident.node_id = node.id and incident.status = 'open')`;
 
 export const NodeInput = z.strictObject({ nodeId: z.string().max(64) });
 export type NodeDetail = Awaited<ReturnType<typeof get>>;
