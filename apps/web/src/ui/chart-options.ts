@@ -32,6 +32,9 @@ type Wanted = {
   onCursor: (index: number | null | undefined, left: number) => void;
 };
 
+/** Longest hole over which a line is drawn, as the distance of its neighbours. */
+const BRIDGED_SECONDS = 4;
+
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const alpha = (name: string, share: number): string => `color-mix(in srgb, ${css(name)} ${share * 100}%, transparent)`;
 const FONT = () => `11px ${css("--font")}`;
@@ -129,8 +132,11 @@ export function chartOptions(wanted: Wanted): uPlot.Options {
           // What stands on another line is an area: its outline would hide that line wherever it is empty.
           width: line.on !== undefined && !log ? 0 : 1.5,
           points: { show: false },
-          // A hole longer than a few seconds stays a hole.
-          spanGaps: false,
+          // A second or two that came late are bridged; a longer hole stays one.
+          gaps: (u, _series, _from, _to, holes) =>
+            holes.filter(
+              ([left, right]) => u.posToVal(right, "x", true) - u.posToVal(left, "x", true) > BRIDGED_SECONDS,
+            ),
           ...(line.fill !== undefined &&
             (line.on === undefined || log) && {
               fill: () => alpha(line.colour, line.fill ?? 0),
