@@ -11,9 +11,10 @@ import { combine, type ProbeResult, probe } from "@flowtriq/lab/probe";
 import { startWireguard } from "@flowtriq/lab/wireguard";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 import type { AgentEventOf } from "@flowtriq/protocol/event";
+import { DEFAULT_POLICY } from "@flowtriq/protocol/policy";
 import postgres from "postgres";
 import { ROOT } from "./services.mjs";
-import { followEvents, grouped, inWords, Timeline } from "./timeline.ts";
+import { followEvents, grouped, inWords, momentOf, Timeline } from "./timeline.ts";
 
 export const WIREGUARD_PORT = 51820;
 const ATTACK = { attack: "udp_random", pps: 250_000, seconds: 6, port: WIREGUARD_PORT } as const;
@@ -59,7 +60,7 @@ export async function demonstrate(settings: DemoSettings, leave: Promise<void>):
     const follower = followEvents(events, (event) => {
       seen.add(event);
       const words = inWords(event);
-      if (words) timeline.add(Date.parse("lastSeenAt" in event ? event.lastSeenAt : event.at), words);
+      if (words) timeline.add(momentOf(event), words);
     });
     undo.push(() => follower.close());
     const agent = runAgent(settings, lab, forward, events);
@@ -96,6 +97,8 @@ export async function demonstrate(settings: DemoSettings, leave: Promise<void>):
       attack.firstPacketAt + sent.seconds * 1000,
       `last attack packet: ${grouped(sent.sent)} sent, ${grouped(sent.pps)} packets/s`,
     );
+    timeline.flush();
+    console.log(`${" ".repeat(14)}(rules stay until it has been quiet for ${DEFAULT_POLICY.quietSeconds} s)`);
     const ended = await Promise.race([over, pause(EVENT_DEADLINE_MS).then(() => undefined)]);
     if (ended === "left") return;
     if ((await step(pause(AFTER_MS))) === "left") return;

@@ -13,7 +13,7 @@ import type { Observation } from "@flowtriq/protocol/observation";
 import { AGENT_PATHS, EnrollResponse, type Report } from "@flowtriq/protocol/wire";
 import { type DemoSettings, type End, endAll, listenForStored, receive, WIREGUARD_PORT } from "./demonstration.ts";
 import { ROOT } from "./services.mjs";
-import { inWords, Timeline } from "./timeline.ts";
+import { inWords, momentOf, Timeline } from "./timeline.ts";
 
 const ETHERNET_LINK = 1;
 /** Small enough for any laptop, far above the threshold of a port that carries no tunnels. */
@@ -51,7 +51,7 @@ export async function replayRecorded(settings: DemoSettings, leave: Promise<void
       const left = await Promise.race([leave.then(() => true), untilTime(at).then(() => false)]);
       if (left) return;
       const due = events.filter((event) => Date.parse(event.at) <= at && Date.parse(event.at) > at - 1000);
-      for (const event of due) timeline.add(Date.parse(event.at), inWords(event) ?? event.event);
+      for (const event of due) timeline.add(momentOf(event), inWords(event) ?? event.event);
       await report(settings.ingestUrl, key, due, observationOf(at, seconds[second - 1], events));
     }
   } finally {

@@ -6,7 +6,7 @@ export interface Stack {
   /** Where the demonstration's alerts go: start a receiver of `@flowtriq/fakes/receiver` with it to take them. */
   receiver: { port: number; webhookSecret: string };
   /** Absent with `demo: false`. */
-  demo?: { email: string; password: string; workspace: string; enrolmentToken: string };
+  demo?: { email: string; password: string; workspace: string; workspaceId: string; enrolmentToken: string };
   /** What its processes were given. */
   env: Record<string, string>;
   /** Resolves, to the words that say which, when a process ends that should not have. */

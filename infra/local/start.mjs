@@ -119,6 +119,6 @@ function whenAskedToLeave() {
 function portOf(env, name, otherwise) {
   if (!env[name]) return otherwise;
   const port = Number(env[name]);
-  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Problem(`${name} is not a port: ${env[name]}`);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new Problem(`${name} is not a port: ${env[name]}`);
   return port;
 }

@@ -64,6 +64,10 @@ export class Timeline {
 const milliseconds = (time: number) => `${time >= 0 ? "+" : "−"}${grouped(Math.abs(time))} ms`;
 export const grouped = (value: number) => Math.round(value).toLocaleString("en-US");
 
+/** When what an event tells of happened: an attack is over when it was last seen, which is known only after a quiet time. */
+export const momentOf = (event: AgentEvent): number =>
+  Date.parse(event.event === "attack.ended" ? event.lastSeenAt : event.at);
+
 /** What an event means to a person who watches; undefined for what need not be said. */
 export function inWords(event: AgentEvent): string | undefined {
   switch (event.event) {
@@ -74,7 +78,7 @@ export function inWords(event: AgentEvent): string | undefined {
     case "mitigation.applied":
       return `${event.dryRun ? "rules active, counting only" : "rules active"}: ${event.mitigations.map((one) => one.words).join("; ")}`;
     case "mitigation.removed":
-      return `rules withdrawn (${event.reason}): they met ${grouped(event.hits.reduce((sum, hit) => sum + hit.packets, 0))} packets`;
+      return `rules withdrawn (${event.reason})${met(event.hits)}`;
     case "attack.ended":
       return `attack over: ${ended(event)}`;
     case "agent.warning":
@@ -83,6 +87,9 @@ export function inWords(event: AgentEvent): string | undefined {
       return undefined;
   }
 }
+
+const met = (hits: AgentEventOf<"mitigation.removed">["hits"]) =>
+  hits.length === 0 ? "" : `: they met ${grouped(hits.reduce((sum, hit) => sum + hit.packets, 0))} packets`;
 
 function ended({ packets, passedPackets, peakPps }: AgentEventOf<"attack.ended">): string {
   return `${grouped(packets)} packets, ${grouped(passedPackets)} of them passed; peak ${grouped(peakPps)} packets/s`;
