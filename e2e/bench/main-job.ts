@@ -27,6 +27,19 @@ const FLOOD = { attack: "udp_random", pps: 200_000, port: 51820 } as const;
 const FLOOD_SECONDS = 1.5;
 const QUIET_SECONDS = 5;
 const IDLE_SECONDS = 30;
+/** As text: the compiler's helpers do not exist in the page. */
+const NOTE_INCIDENTS = `{
+  const shown = (window.shown = new Map());
+  const look = () => {
+    for (const link of document.querySelectorAll('a[href*="/incidents/"]')) {
+      const id = link.href.split("/incidents/")[1];
+      if (!shown.has(id)) requestAnimationFrame(() => shown.has(id) || shown.set(id, Date.now()));
+    }
+  };
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+  look();
+}`;
+
 const undo: (() => unknown)[] = [];
 
 if (process.getuid?.() !== 0) {
@@ -149,7 +162,7 @@ async function measure(
   const attack = await flood(lab, { ...FLOOD, seconds: FLOOD_SECONDS });
   const started = await agent.waitFor("attack.started", ({ id }) => !seen.has(id));
   const [storedAt, browserAt] = await Promise.all([stored.when(started.attack), shownAt(page, started.attack)]);
-  const webhookAt = await deliveredAt(receiver, deliveries);
+  const webhookAt = await deliveredAt(receiver, deliveries, started.attack);
   const result = await attack.result;
   const drop = await timeToFirstDrop(result, meter);
   if (!drop) throw new Error("nothing was dropped");
@@ -189,7 +202,9 @@ async function sustained(
 }
 
 /** A free address of the lab's network: the last octet far from those in use. */
-const roamedTo = (lab: Topology) => lab.clients[0]!.address[4].replace(/\.\d+$/, ".222");
+function roamedTo(lab: Topology): string {
+  return lab.clients[0]!.address[4].replace(/\.\d+$/, ".222");
+}
 
 /** Postgres tells of an incident when its transaction has committed. */
 async function listenForStored(url: string) {
@@ -211,10 +226,13 @@ async function listenForStored(url: string) {
   };
 }
 
-async function deliveredAt(receiver: Receiver, from: number): Promise<number> {
+/** When the first signed webhook about this incident came. */
+async function deliveredAt(receiver: Receiver, from: number, incident: string): Promise<number> {
   const deadline = Date.now() + 20_000;
   while (Date.now() < deadline) {
-    const found = receiver.deliveries.slice(from).find(({ kind }) => kind === "webhook");
+    const found = receiver.deliveries
+      .slice(from)
+      .find((delivery) => delivery.kind === "webhook" && JSON.stringify(delivery).includes(incident));
     if (found) return found.receivedAt.getTime();
     await delay(5);
   }
@@ -236,29 +254,19 @@ async function openIncidents(webUrl: string, demo: { email: string; password: st
   await page.getByRole("link", { name: "Incidents" }).first().click();
   await page.waitForURL(/incidents/);
   // The page notes when it first shows an incident: no clock of ours is in the way.
-  await page.evaluate(() => {
-    const shown = new Map<string, number>();
-    Object.assign(window, { shown });
-    const look = () => {
-      for (const link of document.querySelectorAll<HTMLAnchorElement>('a[href*="/incidents/"]')) {
-        const id = link.href.split("/incidents/")[1]!;
-        if (!shown.has(id)) requestAnimationFrame(() => shown.has(id) || shown.set(id, Date.now()));
-      }
-    };
-    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
-    look();
-  });
+  await page.evaluate(NOTE_INCIDENTS);
   return page;
 }
 
-const shownAt = async (page: Page, incident: string): Promise<number> => {
-  const handle = await page.waitForFunction(
-    (id) => (window as unknown as { shown: Map<string, number> }).shown.get(id),
-    incident,
-    { timeout: 20_000, polling: 20 },
-  );
-  return (await handle.jsonValue()) as number;
-};
+async function shownAt(page: Page, incident: string): Promise<number> {
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline) {
+    const at = await page.evaluate<number | undefined>(`window.shown.get(${JSON.stringify(incident)})`);
+    if (at !== undefined) return at;
+    await delay(20);
+  }
+  throw new Error("the browser did not show the incident within 20 s");
+}
 
 /** Ingest listens on loopback; the agent reaches it over the lab's management link. */
 async function forwardTo(ingestUrl: string, lab: Topology): Promise<Server> {
