@@ -19,6 +19,8 @@ const Env = z.object({
   TRUST_PROXY: flag.default(false),
   /** Connections to Postgres for reports with events; half as many more for the rest. */
   DATABASE_CONNECTIONS: z.coerce.number().int().min(2).max(200).default(10),
+  /** Reports that may wait for their commit; more are refused with 503. */
+  MAX_WAITING_REPORTS: z.coerce.number().int().min(1).max(100_000).default(5_000),
   /** Enrolments and refused keys per minute and client address. */
   ATTEMPTS_PER_MINUTE: z.coerce.number().int().min(1).max(100_000).default(60),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),

@@ -59,6 +59,7 @@ export async function startIngest(env: Env, log: Logger): Promise<Ingest> {
   const reports = new Reports({
     // Two connections stay free for snapshots and policies.
     atOnce: Math.max(1, env.DATABASE_CONNECTIONS - 2),
+    maxWaiting: env.MAX_WAITING_REPORTS,
     onStored: (stored) => live.stored(stored),
   });
   let listening = false;

@@ -8,6 +8,7 @@ type Waiting = NodeReport & { bytes: number; done: (response: ReportResponse) =>
 export type ReportsOptions = {
   /** Reports with events that are stored at the same time, each in its tenant's own transaction. */
   atOnce: number;
+  maxWaiting: number;
   /** Called when these are committed. */
   onStored: (stored: NodeReport) => void;
 };
@@ -15,7 +16,6 @@ export type ReportsOptions = {
 /** The first of a batch waits this long for company. */
 const GATHER_MS = 8;
 const MAX_BATCH = 1_000;
-const MAX_WAITING = 5_000;
 const MAX_WAITING_BYTES = 64_000_000;
 
 /**
@@ -40,7 +40,7 @@ export class Reports {
 
   /** Throws Busy at once when too much is waiting. */
   async submit(report: NodeReport, bytes: number): Promise<ReportResponse> {
-    if (this.#waiting >= MAX_WAITING || this.#bytes + bytes > MAX_WAITING_BYTES) throw new Busy();
+    if (this.#waiting >= this.#options.maxWaiting || this.#bytes + bytes > MAX_WAITING_BYTES) throw new Busy();
     this.#waiting += 1;
     this.#bytes += bytes;
     try {

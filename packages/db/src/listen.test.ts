@@ -1,4 +1,3 @@
-import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Listener, listen } from "./listen.ts";
 import { freshDatabase, type TestDatabase } from "./testing.ts";
@@ -34,15 +33,10 @@ test("a lost connection listens again by itself, and says so", async () => {
   const first = next();
   await db.raw.app.notify("live", "one");
   await first;
-  const admin = postgres(db.url, { max: 1 });
-  try {
-    for (let i = 0; i < 3; i++) {
-      listening = next();
-      await admin`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'listener' and datname = current_database()`;
-      await listening;
-    }
-  } finally {
-    await admin.end();
+  for (let i = 0; i < 3; i++) {
+    listening = next();
+    await db.owner`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'listener' and datname = current_database()`;
+    await listening;
   }
   const second = next();
   await db.raw.app.notify("live", "two");

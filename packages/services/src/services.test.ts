@@ -4,7 +4,6 @@ import { auditLog, channel as channelTable, outbox, user as userTable } from "@f
 import { freshDatabase, type TestDatabase } from "@flowtriq/db/testing";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 import { eq } from "drizzle-orm";
-import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { audit, verifyChain } from "./audit.ts";
@@ -66,12 +65,7 @@ describe("the audit log", () => {
     ["a hash made new for one row", "update audit_log set action = 'x', hash = repeat('0', 64) where seq = 2", 2],
   ])("shows %s, made by the database's owner", async (_name, statement, brokenAt) => {
     const { id, chain } = await aLog();
-    const owner = postgres(db.url, { max: 1 });
-    try {
-      await owner.unsafe(`${statement} and workspace_id = '${id}'`);
-    } finally {
-      await owner.end();
-    }
+    await db.owner.unsafe(`${statement} and workspace_id = '${id}'`);
     expect(await chain()).toEqual({ intact: false, brokenAt });
   });
 
@@ -289,6 +283,24 @@ describe("nodes", () => {
     expect((await overview.get(systemContext(theirs.id))).traffic.pps).toBe(123);
     const ctx: NodeContext = { workspaceId: ours.id, actor: { kind: "node", nodeId }, now: new Date() };
     await expect(node.report(ctx, aReport())).rejects.toMatchObject({ code: "unauthenticated" });
+  });
+
+  test("show how many of their own incidents are open", async () => {
+    const { id } = await aWorkspace();
+    const hosts = [await aNode(id, { name: "a" }), await aNode(id, { name: "b" }), await aNode(id, { name: "c" })];
+    const report = (index: number, events: ReturnType<typeof anAttack>["all"]) => {
+      const ctx: NodeContext = { workspaceId: id, actor: { kind: "node", nodeId: hosts[index]!.id }, now: new Date() };
+      return node.report(ctx, aReport({ events }));
+    };
+    await report(0, [anAttack().started, anAttack().started, ...anAttack().all]);
+    await report(1, anAttack().all);
+    const { items } = await node.list(systemContext(id), {});
+    expect(items.map(({ name, openIncidents }) => [name, openIncidents])).toEqual([
+      ["a", 2],
+      ["b", 0],
+      ["c", 0],
+    ]);
+    expect(await node.get(systemContext(id), { nodeId: hosts[0]!.id })).toMatchObject({ openIncidents: 2 });
   });
 
   test("a change of name and group is audited", async () => {
