@@ -18,6 +18,7 @@ import { followEvents, grouped, inWords, momentOf, Timeline } from "./timeline.t
 
 export const WIREGUARD_PORT = 51820;
 const ATTACK = { attack: "udp_random", pps: 250_000, seconds: 6, port: WIREGUARD_PORT } as const;
+const HOSTNAME = "fra-01";
 const CALM_MS = 3000;
 const AFTER_MS = 2000;
 const EVENT_DEADLINE_MS = 90_000;
@@ -55,10 +56,16 @@ export async function demonstrate(settings: DemoSettings, leave: Promise<void>):
     undo.push(() => forward.close());
 
     const seen = new Seen();
+    let played = false;
     const events = join(settings.dir, "events.jsonl");
     rmSync(events, { force: true });
     const follower = followEvents(events, (event) => {
       seen.add(event);
+      // Attacks that somebody adds by hand begin when the agent says.
+      if (played && event.event === "attack.started") {
+        console.log();
+        timeline.begin(Date.parse(event.firstPacketAt), "first attack packet, as the agent reckons it");
+      }
       const words = inWords(event);
       if (words) timeline.add(momentOf(event), words);
     });
@@ -114,6 +121,7 @@ export async function demonstrate(settings: DemoSettings, leave: Promise<void>):
     console.log(
       `  The server and its clients stay up. Attack them again from another terminal: npm run attack -- dns_amplification\n`,
     );
+    played = true;
     await Promise.race([left, agentEnded]);
   } finally {
     await endAll(undo);
@@ -206,9 +214,10 @@ function runAgent(settings: DemoSettings, lab: Topology, forward: Server, events
   writeFileSync(file, JSON.stringify(config, null, 2), { mode: 0o600 });
   const log = openSync(join(settings.dir, "agent.log"), "w", 0o600);
   const program = join(ROOT, "node_modules/.bin", DEFAULT_BRAND.agentName);
-  return start(lab.concentrator.namespace, [program, "run", "--config", file, "--events", events], {
-    stdio: ["ignore", log, log],
-  });
+  // A host name of its own: the dashboard calls the node by it.
+  const named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', HOSTNAME];
+  const argv = [...named, program, "run", "--config", file, "--events", events];
+  return start(lab.concentrator.namespace, argv, { stdio: ["ignore", log, log] });
 }
 
 /** Last first; one that fails does not keep the others. */
