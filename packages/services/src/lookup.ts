@@ -1,7 +1,7 @@
 import { withSystem } from "@flowtriq/db/client";
 import { domain } from "@flowtriq/db/schema/brand";
 import { enrolmentToken, node } from "@flowtriq/db/schema/node";
-import { member, type Role, user, workspace } from "@flowtriq/db/schema/workspace";
+import { member, type Role, workspace } from "@flowtriq/db/schema/workspace";
 import { and, eq } from "drizzle-orm";
 import { hashSecret } from "./ids.ts";
 
@@ -64,10 +64,4 @@ export async function brandIdByHost(host: string): Promise<string | undefined> {
       .where(and(eq(domain.host, host.toLowerCase()), eq(domain.status, "verified"))),
   );
   return found?.brandId;
-}
-
-/** Whether a user still exists under this id. */
-export async function userExists(userId: string): Promise<boolean> {
-  const rows = await withSystem((tx) => tx.select({ id: user.id }).from(user).where(eq(user.id, userId)));
-  return rows.length > 0;
 }
