@@ -3,7 +3,7 @@ import type { Mac1Key } from "@flowtriq/detection/mac1";
 import { mac1Key } from "@flowtriq/detection/mac1";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
-import { type Plan, type PlannedAttack, plan } from "@flowtriq/mitigation/plan";
+import { NO_PLAN, type Plan, type PlannedAttack, plan } from "@flowtriq/mitigation/plan";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 import type { AgentConfig } from "@flowtriq/protocol/config";
 import { LaneId, type VpnPort } from "@flowtriq/protocol/lane";
@@ -13,7 +13,7 @@ import { localPolicy } from "./config.ts";
 import { endedFields, measuredFields, startedFields } from "./events.ts";
 import { Firewall } from "./firewall.ts";
 import { discoverPorts, watchedInterfaces } from "./host.ts";
-import { NflogListener, releaseStartupCode, type Sample } from "./netlink.ts";
+import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
 import { iso, newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
@@ -55,7 +55,7 @@ export class Agent {
   #facts!: HostFacts;
   #nflog: NflogListener | undefined;
   #clock = new ObservationClock();
-  #plan: Plan = { armed: [], watched: [], byAttack: new Map() };
+  #plan: Plan = NO_PLAN;
   #withdrawn = new Set<string>();
   #tunnels: number | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -133,7 +133,7 @@ export class Agent {
     });
     this.#renewedAt = this.#savedAt = this.#retunedAt = Date.now();
     this.#schedule();
-    releaseStartupCode();
+    releaseMemory();
     this.#releasedAt = Date.now();
   }
 
@@ -159,7 +159,7 @@ export class Agent {
     this.#standDown = true;
     this.#firewall.remove();
     for (const attack of this.#detector.attacks) this.#removed(attack, "withdrawn");
-    this.#plan = { armed: [], watched: [], byAttack: new Map() };
+    this.#plan = NO_PLAN;
     clearTimeout(this.#timer);
     this.#save();
   }
@@ -241,12 +241,10 @@ export class Agent {
   /** Takes over what a predecessor left armed, under the same attack ids, so that protection has no gap. */
   #adopt(): string[] {
     const armed = this.#firewall.armedNow();
-    if (armed.length === 0) return [];
     const left = this.#options.state.readAttacks()?.attacks ?? [];
     const attacks = left.filter(({ lanes }) => lanes.some((lane) => armed.includes(lane)));
     this.#detector.adopt(attacks, Date.now());
-    this.#plan = plan(this.#policy, this.#planned(), this.#ports);
-    this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
+    this.#enforce();
     return attacks.map(({ id }) => id);
   }
 
@@ -317,7 +315,8 @@ export class Agent {
         this.#tunnels = tunnels;
       });
     }
-    const held = this.#plan.armed.length + this.#plan.watched.length > 0;
+    const { armed, watched, firstAid } = this.#plan;
+    const held = armed.length + watched.length + firstAid.length > 0;
     if (held && now - this.#renewedAt >= (this.#policy.leaseSeconds * 1000) / RENEWALS_PER_LEASE) {
       this.#renewedAt = now;
       this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
@@ -328,7 +327,7 @@ export class Agent {
     }
     if (now - this.#releasedAt >= RELEASE_MS) {
       this.#releasedAt = now;
-      releaseStartupCode();
+      releaseMemory();
     }
     if (!war && now - this.#retunedAt >= RETUNE_MS) {
       this.#retunedAt = now;

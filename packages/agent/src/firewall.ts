@@ -2,9 +2,16 @@ import type { Counts, LaneCount } from "@flowtriq/detection/detect";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
 import { lanesOf } from "@flowtriq/mitigation/lanes";
 import { mitigationOf } from "@flowtriq/mitigation/mitigations";
-import { armedSet, arrivedCounter, droppedCounter, observedCounter, watchedSet } from "@flowtriq/mitigation/names";
+import {
+  armedSet,
+  arrivedCounter,
+  droppedCounter,
+  firstAidSet,
+  observedCounter,
+  watchedSet,
+} from "@flowtriq/mitigation/names";
 import { toNftables, toRemoval } from "@flowtriq/mitigation/nftables";
-import type { Plan } from "@flowtriq/mitigation/plan";
+import { NO_PLAN, type Plan } from "@flowtriq/mitigation/plan";
 import type { LaneId } from "@flowtriq/protocol/lane";
 import { nft } from "./host.ts";
 import { type CounterValue, ENOENT, NetlinkError, NftSocket } from "./netlink.ts";
@@ -21,8 +28,7 @@ export class Firewall {
   readonly #socket: NftSocket;
   #facts: HostFacts;
   #lanes: LaneId[];
-  #armed: LaneId[] = [];
-  #watched: LaneId[] = [];
+  #held: Plan = NO_PLAN;
 
   constructor(facts: HostFacts) {
     this.#facts = facts;
@@ -114,13 +120,12 @@ export class Firewall {
 
   /** Makes the kernel's leases those of the plan, in one transaction. */
   apply(plan: Plan, leaseSeconds: number): void {
-    const sets = [
-      ...leases(this.#armed, plan.armed, armedSet, leaseSeconds),
-      ...leases(this.#watched, plan.watched, watchedSet, leaseSeconds),
-    ];
-    this.#socket.lease(sets);
-    this.#armed = plan.armed;
-    this.#watched = plan.watched;
+    this.#socket.lease([
+      ...leases(this.#held.armed, plan.armed, armedSet, leaseSeconds),
+      ...leases(this.#held.watched, plan.watched, watchedSet, leaseSeconds),
+      ...leases(this.#held.firstAid, plan.firstAid, firstAidSet, leaseSeconds),
+    ]);
+    this.#held = plan;
   }
 
   /** Lanes that a predecessor left armed. */
@@ -132,8 +137,7 @@ export class Firewall {
 
   remove(): void {
     if (this.exists()) nft(["-f", "-"], toRemoval(this.#table));
-    this.#armed = [];
-    this.#watched = [];
+    this.#held = NO_PLAN;
   }
 
   close(): void {

@@ -30,6 +30,21 @@ const retryOnly = (name: string, admittedPps: number): string[] => [
   "drop",
 ];
 
+/**
+ * First aid: while the agent is alive and may enforce, the kernel itself holds these lanes of strangers below a bound, so that
+ * the milliseconds until an attack is judged do not fill the VPN server's socket. Above any rate at which a session that is
+ * older than the agent, or a stray scanner, is met.
+ */
+const FIRST_AID: Partial<Record<VpnLaneClass, { pps: number; burst: number }>> = {
+  malformed: { pps: 1_000, burst: 100 },
+  unissued: { pps: 10_000, burst: 300 },
+};
+
+export function firstAidOf(lane: LaneId): { pps: number; burst: number } | undefined {
+  const [transport, , cls] = lane.split(":");
+  return transport === "udp" ? FIRST_AID[cls as VpnLaneClass] : undefined;
+}
+
 const VPN: Record<VpnLaneClass, (port: VpnPort) => LaneMitigation | undefined> = {
   data: () => undefined,
   handshake: (port) => ({

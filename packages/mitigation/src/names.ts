@@ -14,4 +14,7 @@ export const armedSet = (lane: LaneId): string => `a_${nameOf(lane)}`;
 /** The same for counting without dropping. */
 export const watchedSet = (lane: LaneId): string => `w_${nameOf(lane)}`;
 
+/** And for first aid: what arrives above a bound is dropped before anybody has judged it. */
+export const firstAidSet = (lane: LaneId): string => `f_${nameOf(lane)}`;
+
 export const portChain = (port: Pick<VpnPort, "port" | "transport">): string => `${port.transport}_${port.port}`;

@@ -1,8 +1,17 @@
 import { hostLane, type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
 import type { HostFacts } from "./facts.ts";
 import { lanesOf } from "./lanes.ts";
-import { mitigationOf, withVerdict } from "./mitigations.ts";
-import { armedSet, arrivedCounter, droppedCounter, nameOf, observedCounter, portChain, watchedSet } from "./names.ts";
+import { firstAidOf, mitigationOf, withVerdict } from "./mitigations.ts";
+import {
+  armedSet,
+  arrivedCounter,
+  droppedCounter,
+  firstAidSet,
+  nameOf,
+  observedCounter,
+  portChain,
+  watchedSet,
+} from "./names.ts";
 import { portRules } from "./ports.ts";
 import { REFLECTOR_PORTS } from "./reflectors.ts";
 
@@ -96,6 +105,7 @@ function laneObjects(lane: LaneId, ports: VpnPort[]): string[] {
     // The dead-man switch: an element is the lease of one address family; when it runs out the lane is open again.
     `set ${armedSet(lane)} { type nf_proto; flags timeout; }`,
     `set ${watchedSet(lane)} { type nf_proto; flags timeout; }`,
+    ...(firstAidOf(lane) ? [`set ${firstAidSet(lane)} { type nf_proto; flags timeout; }`] : []),
   ];
 }
 
@@ -126,10 +136,19 @@ function laneChains(lanes: LaneId[], facts: HostFacts): Chain[] {
           trip,
           `meta nfproto @${armedSet(lane)} goto m_${name}`,
           `meta nfproto @${watchedSet(lane)} goto o_${name}`,
+          ...firstAidRules(lane, pps, spare),
         ],
       },
     ];
   });
+}
+
+/** Never below the lane's own threshold, so that what is normal here is not cut. */
+function firstAidRules(lane: LaneId, thresholdPps: number, spare: string[]): string[] {
+  const bound = firstAidOf(lane);
+  if (!bound) return [];
+  const limit = `limit rate over ${Math.max(bound.pps, thresholdPps)}/second burst ${bound.burst} packets`;
+  return [...spare, `${limit} meta nfproto @${firstAidSet(lane)} counter name ${droppedCounter(lane)} drop`];
 }
 
 const portChainText = (port: VpnPort): Chain => ({ name: portChain(port), rules: portRules(port) });

@@ -3,7 +3,8 @@ import { isVector } from "@flowtriq/protocol/event";
 import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
 import type { Mode, Policy } from "@flowtriq/protocol/policy";
 import type { TrafficVerdict } from "@flowtriq/protocol/vector";
-import { mitigationOf, withVerdict } from "./mitigations.ts";
+import { lanesOf } from "./lanes.ts";
+import { firstAidOf, mitigationOf, withVerdict } from "./mitigations.ts";
 import { armedSet, droppedCounter, nameOf, observedCounter } from "./names.ts";
 
 /** What the planner must know about an attack. */
@@ -14,12 +15,16 @@ export type Plan = {
   /** Lanes that drop, and lanes that only count what they would drop. */
   armed: LaneId[];
   watched: LaneId[];
+  /** Lanes that the kernel may hold below a bound before anything is judged. */
+  firstAid: LaneId[];
   byAttack: Map<string, { mode: Mode; dryRun: boolean; mitigations: AppliedMitigation[] }>;
 };
 
 /** Mode that the policy sets for this verdict. A reconnect storm is never dropped. */
 export const modeFor = (policy: Policy, verdict: TrafficVerdict): Mode =>
   isVector(verdict) ? (policy.vectorModes[verdict] ?? policy.mode) : "observe";
+
+export const NO_PLAN: Plan = { armed: [], watched: [], firstAid: [], byAttack: new Map() };
 
 /** Policy and attacks in, mitigations out: all that is wanted now, not a change to it. */
 export function plan(policy: Policy, attacks: PlannedAttack[], ports: VpnPort[]): Plan {
@@ -36,7 +41,10 @@ export function plan(policy: Policy, attacks: PlannedAttack[], ports: VpnPort[])
     byAttack.set(attack.id, { mode, dryRun, mitigations });
   }
   for (const lane of armed) watched.delete(lane);
-  return { armed: [...armed], watched: [...watched], byAttack };
+  const withdrawn = attacks.filter((attack) => attack.withdrawn).flatMap(({ lanes }) => lanes);
+  const firstAid =
+    policy.mode === "enforce" ? lanesOf(ports).filter((lane) => firstAidOf(lane) && !withdrawn.includes(lane)) : [];
+  return { armed: [...armed], watched: [...watched], firstAid, byAttack };
 }
 
 /** A lane's mitigation as an operator reads it: words, and the rules as the kernel holds them. */

@@ -18,7 +18,14 @@ const ports = (
     [5555, "softether"],
     [9999, "other"],
   ] as const
-).map(([port, protocol, strictness = "auto" as VpnPort["strictness"]]): VpnPort => ({ port, transport: "udp", protocol, strictness }));
+).map(
+  ([port, protocol, strictness = "auto" as VpnPort["strictness"]]): VpnPort => ({
+    port,
+    transport: "udp",
+    protocol,
+    strictness,
+  }),
+);
 
 const facts: HostFacts = {
   table: "guardtest",
