@@ -7,17 +7,13 @@ import type { ReactNode } from "react";
 import { currentBrand } from "../server/brand.ts";
 
 export async function generateMetadata(): Promise<Metadata> {
-  const { name, logoUrl, tokens } = await currentBrand();
+  const { name, logoUrl } = await currentBrand();
   return {
     title: { default: name, template: `%s · ${name}` },
     robots: { index: false },
-    icons: { icon: logoUrl ?? square(tokens.accent.light) },
+    icons: { icon: logoUrl ?? "/favicon.ico" },
   };
 }
-
-/** The mark of a brand without a logo: a square in its colour, as in the rail. */
-const square = (colour: string): string =>
-  `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="${colour}"/></svg>`)}`;
 
 export default async function RootLayout({ children }: { children: ReactNode }) {
   const { tokens } = await currentBrand();

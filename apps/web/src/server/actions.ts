@@ -3,16 +3,12 @@ import { redirect } from "next/navigation";
 import { CredentialsSignin } from "next-auth";
 import { z } from "zod";
 import { Refused, signIn, signOut } from "./auth.ts";
+import { NextPath } from "./next-path.ts";
 
 const Form = z.object({
   email: z.string().max(254),
   password: z.string().max(1024),
-  // A path of this host: never another's address.
-  next: z
-    .string()
-    .regex(/^\/(?![/\\])[^\s\\]{0,500}$/)
-    .optional()
-    .catch(undefined),
+  next: NextPath,
 });
 
 export type SignInState = { error?: string; email?: string };
@@ -28,7 +24,7 @@ export async function signInHere(_: SignInState, data: FormData): Promise<SignIn
     if (error instanceof CredentialsSignin) return { error: "That email and password do not belong together.", email };
     throw error;
   }
-  redirect(next ?? "/");
+  redirect(next);
 }
 
 export async function signOutHere(): Promise<void> {

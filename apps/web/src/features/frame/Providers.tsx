@@ -1,5 +1,5 @@
 "use client";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createTRPCClient, httpBatchLink } from "@trpc/client";
 import { NuqsAdapter } from "nuqs/adapters/next/app";
 import { type ReactNode, useState } from "react";
@@ -11,6 +11,8 @@ const REFUSALS = new Set(["UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "BAD_REQUEST
 
 const newQueryClient = () =>
   new QueryClient({
+    queryCache: new QueryCache({ onError: signInAgain }),
+    mutationCache: new MutationCache({ onError: signInAgain }),
     defaultOptions: {
       queries: {
         // The live stream says when something is new; this is for what it could not say.
@@ -22,6 +24,12 @@ const newQueryClient = () =>
   });
 
 const codeOf = (error: unknown): string => (error as { data?: { code?: string } | null } | null)?.data?.code ?? "";
+
+/** A session that has ended: back to the door, and from there to this page. */
+function signInAgain(error: unknown) {
+  if (codeOf(error) === "UNAUTHORIZED")
+    location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+}
 
 let ofTab: QueryClient | undefined;
 function clientOfTab(): QueryClient {

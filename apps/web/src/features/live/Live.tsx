@@ -58,7 +58,7 @@ export function LiveProvider({ url, children }: { url: string; children: ReactNo
       },
       onState: (next) => {
         // What happened before this connection, since the page or the last one, was not heard.
-        if (next.connection === "live" && !open) refresh(new Set(["incident", "node", "traffic"]));
+        if (next.connection === "live" && !open && !next.paused) refresh(new Set(["incident", "node", "traffic"]));
         open = next.connection === "live";
         setState(next);
       },

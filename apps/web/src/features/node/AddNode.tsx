@@ -42,7 +42,7 @@ function Steps({ base, onClose }: Omit<Props, "open">) {
         <p className="mt-2 text-xs text-ink-3">
           The token is shown once and is good until {minuteUtc(token.data.expiresAt)}.
         </p>
-        <Waiting base={base} onClose={onClose} />
+        <Waiting base={base} />
       </>
     );
   return (
@@ -73,7 +73,7 @@ function Steps({ base, onClose }: Omit<Props, "open">) {
 }
 
 /** Turns by itself: the live stream says that a node is new and when it first reports. */
-function Waiting({ base, onClose }: Omit<Props, "open">) {
+function Waiting({ base }: Pick<Props, "base">) {
   const trpc = useTRPC();
   const latest = useLatest();
   const nodes = useQuery(trpc.node.list.queryOptions({ limit: 1000 }, { refetchInterval: 5_000 })).data?.items;
@@ -98,12 +98,7 @@ function Waiting({ base, onClose }: Omit<Props, "open">) {
             )}
           </span>
           <Button asChild look="primary">
-            <Link
-              href={reporting.length === 1 ? `${base}/nodes/${reporting[0]?.id}` : `${base}/nodes`}
-              onClick={onClose}
-            >
-              Show it
-            </Link>
+            <Link href={reporting.length === 1 ? `${base}/nodes/${reporting[0]?.id}` : `${base}/nodes`}>Show it</Link>
           </Button>
         </div>
       ) : (

@@ -4,7 +4,7 @@ import { SignInForm } from "./SignInForm.tsx";
 type Brand = { name: string; logoUrl: string | null; supportEmail: string };
 
 /** A brand's front door: its mark, its name, its people to ask. */
-export const SignIn = ({ brand, next }: { brand: Brand; next: string | undefined }) => (
+export const SignIn = ({ brand, next }: { brand: Brand; next: string }) => (
   <main className="grid min-h-dvh place-items-center px-4 py-12">
     <div className="w-full max-w-[360px]">
       <div className="mb-8 flex items-center gap-3">

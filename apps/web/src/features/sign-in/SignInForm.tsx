@@ -4,11 +4,11 @@ import { signInHere } from "../../server/actions.ts";
 import { Button } from "../../ui/Button.tsx";
 import { TextField } from "../../ui/Field.tsx";
 
-export function SignInForm({ next }: { next: string | undefined }) {
+export function SignInForm({ next }: { next: string }) {
   const [state, act, pending] = useActionState(signInHere, {});
   return (
     <form action={act} className="grid gap-4">
-      {next && <input type="hidden" name="next" value={next} />}
+      <input type="hidden" name="next" value={next} />
       <TextField
         label="Email"
         name="email"

@@ -1,0 +1,98 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import AxeBuilder from "@axe-core/playwright";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ROOT } from "../../infra/local/services.mjs";
+import { type Dashboard, startDashboard, type Theme, untilLive, WIDTHS } from "./harness.ts";
+import { attackAt, begun, ended, ReportingNode } from "./node.ts";
+
+const SCREENS = join(ROOT, "docs/screens");
+const NODES = ["ams-01", "ams-02", "fra-01", "fra-02", "fra-03", "lon-01"];
+
+let dashboard: Dashboard;
+const attack = attackAt(Date.now() - 150_000);
+let attacked: ReportingNode;
+let beat: ReturnType<typeof setInterval> | undefined;
+
+/** Six nodes that report every second, one under attack, and attacks of the days before. */
+beforeAll(async () => {
+  dashboard = await startDashboard();
+  const { ingestUrl, demo } = dashboard.stack;
+  const nodes = await Promise.all(NODES.map((name) => ReportingNode.enrol(ingestUrl, demo.enrolmentToken, name)));
+  attacked = nodes[4]!;
+  const now = Date.now();
+  await Promise.all(
+    nodes.map(async (node, index) => {
+      const before = attackAt(now - (index + 2) * 9 * 3_600_000, 60_000 + index * 45_000, "wireguard_handshake_flood");
+      await node.report([node.ready(), ...begun(before), ...ended(before, before.startedAt + 61_000)]);
+      for (const end of [now - 240_000, now - 120_000, now]) {
+        await node.report([], node.seconds(end, 120, node === attacked ? attack : undefined));
+      }
+    }),
+  );
+  await attacked.report(begun(attack));
+  beat = setInterval(() => {
+    const at = Date.now();
+    for (const node of nodes) void node.report([], node.seconds(at, 1, node === attacked ? attack : undefined));
+  }, 1000);
+});
+afterAll(async () => {
+  clearInterval(beat);
+  await dashboard?.stop();
+});
+
+const ROUTES: [name: string, path: () => string][] = [
+  ["overview", () => ""],
+  ["incidents", () => "/incidents"],
+  ["incident", () => `/incidents/${attack.id}`],
+  ["nodes", () => "/nodes"],
+  ["add-node", () => "/nodes?add=true"],
+  ["node", () => `/nodes/${attacked.id}`],
+  ["policies", () => "/policies"],
+  ["alerts", () => "/alerts"],
+  ["missing", () => "/nowhere"],
+];
+const themes: Theme[] = ["light", "dark"];
+const sizes = Object.keys(WIDTHS) as (keyof typeof WIDTHS)[];
+
+describe.each(themes)("in the %s theme", (theme) => {
+  describe.each(sizes)("on a %s screen", (size) => {
+    test.each(ROUTES)(
+      "%s has no axe violation, no console message and nothing beside the screen",
+      async (name, path) => {
+        const { page, problems, close } = await dashboard.open(path(), { theme, size: WIDTHS[size] });
+        try {
+          await page.getByRole("heading", { level: 1 }).waitFor();
+          if (name !== "missing") await untilLive(page);
+          if (name === "add-node") await page.getByRole("dialog").waitFor();
+          // Charts and figures have drawn what the first live seconds said.
+          await page.waitForLoadState("networkidle").catch(() => {});
+          const { violations } = await new AxeBuilder({ page }).analyze();
+          expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+          expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+          // The address that is not there is a 404, which Chromium reports.
+          expect(problems.filter((problem) => name !== "missing" || !problem.includes("404"))).toEqual([]);
+          mkdirSync(SCREENS, { recursive: true });
+          await page.screenshot({ path: join(SCREENS, `${name}-${theme}-${size}.png`), scale: "css" });
+        } finally {
+          await close();
+        }
+      },
+    );
+
+    test("sign-in has no axe violation and no console message", async () => {
+      const url = `${dashboard.stack.webUrl}/sign-in`;
+      const { page, problems, close } = await dashboard.visit(url, { theme, size: WIDTHS[size] });
+      try {
+        await page.getByRole("button", { name: "Sign in" }).waitFor();
+        const { violations } = await new AxeBuilder({ page }).analyze();
+        expect(violations.map(({ id }) => id)).toEqual([]);
+        expect(problems).toEqual([]);
+        mkdirSync(SCREENS, { recursive: true });
+        await page.screenshot({ path: join(SCREENS, `sign-in-${theme}-${size}.png`), scale: "css" });
+      } finally {
+        await close();
+      }
+    });
+  });
+});
