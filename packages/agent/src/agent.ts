@@ -35,6 +35,12 @@ const RETUNE_MS = 10_000;
 const RELEASE_MS = 10_000;
 const SNAPLEN = 128;
 
+/** In peace a reading falls just behind each full second, so that observations are whole seconds. */
+function untilNextSecond(): number {
+  const left = PEACE_MS - (Date.now() % PEACE_MS);
+  return (left <= WAR_MS ? left + PEACE_MS : left) + 2;
+}
+
 export type AgentOptions = {
   config: AgentConfig;
   state: StateDir;
@@ -248,7 +254,7 @@ export class Agent {
     return attacks.map(({ id }) => id);
   }
 
-  #schedule(after = this.#detector.alert ? WAR_MS : PEACE_MS): void {
+  #schedule(after = this.#detector.alert ? WAR_MS : untilNextSecond()): void {
     this.#tickEvery = after;
     this.#timer = setTimeout(() => {
       this.#tick();
@@ -258,7 +264,7 @@ export class Agent {
 
   /** A trip has made us curious: a reading now and one soon tell the rate of what is going on. */
   #hurry(): void {
-    if (this.#tickEvery !== PEACE_MS || !this.#detector.alert || this.#standDown) return;
+    if (this.#tickEvery <= WAR_MS || !this.#detector.alert || this.#standDown) return;
     clearTimeout(this.#timer);
     this.#tick();
     this.#schedule(CURIOUS_MS);

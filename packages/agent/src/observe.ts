@@ -4,20 +4,18 @@ import { iso } from "./sink.ts";
 
 const SECOND_MS = 1000;
 
-/** Turns readings at any rhythm into one observation a second, stamped with the end of its second. */
+/** Turns readings at any rhythm into one observation for each second of the wall clock, stamped with that second's end. */
 export class ObservationClock {
   #from: { at: number; counts: Counts } | undefined;
 
   second(now: number, counts: Counts, tunnels: number | null): Observation | undefined {
     const from = this.#from;
-    if (!from) {
-      this.#from = { at: now, counts };
-      return undefined;
-    }
-    // A reading comes a few milliseconds early or late; half a tick is close enough to a second.
-    if (now - from.at < SECOND_MS - 50) return undefined;
+    // The first reading in a new second ends the one before.
+    if (from && Math.floor(now / SECOND_MS) === Math.floor(from.at / SECOND_MS)) return undefined;
     this.#from = { at: now, counts };
-    return observe(from.counts, counts, (now - from.at) / SECOND_MS, now, tunnels);
+    if (!from) return undefined;
+    const end = now - (now % SECOND_MS);
+    return observe(from.counts, counts, (now - from.at) / SECOND_MS, end, tunnels);
   }
 }
 
