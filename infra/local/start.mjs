@@ -14,7 +14,10 @@ const FLAGS = {
   "--no-system-packages": "install no Debian packages",
 };
 
-await main(async () => {
+const leave = whenAskedToLeave();
+await main(() => start().finally(leave.done));
+
+async function start() {
   const flags = new Set(process.argv.slice(2));
   const unknown = [...flags].filter((flag) => !(flag in FLAGS));
   if (unknown.length > 0) {
@@ -25,7 +28,6 @@ await main(async () => {
   const dev = flags.has("--dev");
   const demo = !flags.has("--no-demo");
   const env = Object.assign(process.env, readEnvironment(join(ROOT, ".env")));
-  const leave = whenAskedToLeave();
 
   try {
     await setup({ systemPackages: !flags.has("--no-system-packages"), builds: dev ? ["agent"] : undefined });
@@ -54,7 +56,7 @@ await main(async () => {
       for (const stop of stopped) await stop();
     });
   }
-});
+}
 
 /** The demonstration cleans up after itself when it is told to end, and is told so by the kernel should this process die. */
 function startDemonstration(stack, dir, lab) {
@@ -92,7 +94,7 @@ function startDemonstration(stack, dir, lab) {
  * the first one a second time).
  */
 function whenAskedToLeave() {
-  const leave = { asked: false, when: undefined };
+  const leave = { asked: false, when: undefined, done: undefined };
   leave.when = new Promise((done) => {
     let askedAt = 0;
     const ask = () => {
@@ -103,15 +105,12 @@ function whenAskedToLeave() {
       done();
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, ask);
-    if (!process.env.npm_lifecycle_event) return;
-    // npm passes SIGTERM to its shell alone, which ends and leaves us behind.
-    const parent = process.ppid;
+    // npm passes SIGTERM to its shell alone, which ends and leaves us behind. The timer also keeps this process alive.
+    const parent = process.env.npm_lifecycle_event ? process.ppid : undefined;
     const watch = setInterval(() => {
-      if (process.ppid === parent) return;
-      clearInterval(watch);
-      if (!leave.asked) ask();
+      if (parent !== undefined && process.ppid !== parent && !leave.asked) ask();
     }, 500);
-    watch.unref();
+    leave.done = () => clearInterval(watch);
   });
   return leave;
 }
