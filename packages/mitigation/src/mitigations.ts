@@ -17,6 +17,14 @@ export type LaneMitigation = { words: string; rules: string[] };
 export const TRICKLE_PPS = 50;
 const trickle = (pps = TRICKLE_PPS) => `limit rate ${pps}/second burst ${pps} packets accept`;
 
+/** Whoever the server has answered reconnects at once; bounded, because a known address can be forged too. */
+const KNOWN_PEERS_FIRST = [
+  "ip saddr . udp sport @peer4 limit rate 2000/second burst 500 packets accept",
+  "ip6 saddr . udp sport @peer6 limit rate 2000/second burst 500 packets accept",
+  "ip saddr @ipsec4 limit rate 500/second burst 100 packets accept",
+  "ip6 saddr @ipsec6 limit rate 500/second burst 100 packets accept",
+];
+
 /**
  * A source must try twice: real clients repeat after 2 to 5 s, random spoofed sources never do. The set is bounded; when
  * it is full nobody new is remembered and the limit before it still admits a few.
@@ -49,7 +57,7 @@ const VPN: Record<VpnLaneClass, (port: VpnPort) => LaneMitigation | undefined> =
   data: () => undefined,
   handshake: (port) => ({
     words: `Handshakes on ${port.port}: known peers first, a stranger's second try passes, its first does not`,
-    rules: retryOnly("retry", 100),
+    rules: [...KNOWN_PEERS_FIRST, ...retryOnly("retry", 100)],
   }),
   control: (port) => ({
     words: `Limit handshake answers on ${port.port} from senders that the server has not met`,
