@@ -144,6 +144,18 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     await meter.stop();
   });
 
+  test("an attack whose rules are gone is not taken over, however recently it was open", async () => {
+    const home = makeHome();
+    agent = await startAgent(lab, QUICK, home);
+    const attack = await flood(lab, { attack: "udp_random", pps: 20_000, seconds: 3, port: 51820 });
+    await agent.waitFor("mitigation.applied");
+    await attack.stop();
+    await agent.end("SIGKILL");
+    await run(lab.concentrator.namespace, ["nft", "delete", "table", "inet", "ftagent"]);
+    agent = await startAgent(lab, QUICK, home);
+    expect((await agent.waitFor("agent.ready")).adopted).toEqual([]);
+  });
+
   test("stopping in peace leaves nothing in the kernel; stopping under attack leaves the rules for a successor", async () => {
     agent = await startAgent(lab, QUICK);
     expect(await tableStands(lab)).toBe(true);

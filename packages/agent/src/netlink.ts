@@ -233,8 +233,9 @@ export class NftSocket {
       );
       let elements = 0;
       this.#receive(sequence, "reading a lease", (start, end) => {
-        eachAttribute(this.#buffer, start + 20, end, (type) => {
-          if (type === 3) elements++;
+        eachAttribute(this.#buffer, start + 20, end, (type, from, to) => {
+          // An empty set answers with an empty list.
+          if (type === 3) eachAttribute(this.#buffer, from, to, () => elements++);
         });
       });
       return elements > 0;
