@@ -86,10 +86,15 @@ async function post<T>(url: string, body: unknown, key?: string): Promise<T> {
   return (await response.json()) as T;
 }
 
+/** 0 to 1, the same for the same moment: traffic is never flat, and a picture should not change for nothing. */
+function noise(at: number): number {
+  const value = Math.sin(at / 777) * 43_758.5453;
+  return value - Math.floor(value);
+}
+
 function second(at: number, attackPps: number): Observation {
-  // A gentle wave, so that a chart has something to show and is the same in every run.
-  const calm = 2200 + Math.round(180 * Math.sin(at / 9000) + 90 * Math.sin(at / 2300));
-  const attack = attackPps > 0 ? attackPps + Math.round(attackPps * 0.06 * Math.sin(at / 1700)) : 0;
+  const calm = Math.round(2000 + 400 * noise(at));
+  const attack = Math.round(attackPps * (0.92 + 0.12 * noise(at + 1)));
   const dropped = Math.max(0, attack - LEAK_PPS);
   const passed = calm + attack - dropped;
   return {

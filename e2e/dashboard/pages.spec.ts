@@ -1,18 +1,36 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "playwright-core";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROOT } from "../../infra/local/services.mjs";
 import { type Dashboard, startDashboard, type Theme, untilLive, WIDTHS } from "./harness.ts";
 import { attackAt, begun, ended, ReportingNode } from "./node.ts";
 
-const SCREENS = join(ROOT, "docs/screens");
+/** Every picture is written; those that documents show, into them. */
+const SCREENS = join(ROOT, ".local/screens");
+const DOCUMENTED = new Set([
+  "overview-dark-wide",
+  "overview-light-phone",
+  "incident-light-wide",
+  "incident-dark-wide",
+  "node-light-wide",
+]);
 const NODES = ["ams-01", "ams-02", "fra-01", "fra-02", "fra-03", "lon-01"];
+const PLACES: Record<string, string> = { ams: "Amsterdam", fra: "Frankfurt", lon: "London" };
 
 let dashboard: Dashboard;
 const attack = attackAt(Date.now() - 150_000);
 let attacked: ReportingNode;
 let beat: ReturnType<typeof setInterval> | undefined;
+const reports: Promise<unknown>[] = [];
+
+async function keep(page: Page, name: string) {
+  const folder = DOCUMENTED.has(name) ? join(ROOT, "docs/screens") : SCREENS;
+  mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), scale: "css", fullPage: name.endsWith("-wide") });
+}
 
 /** Six nodes that report every second, one under attack, and attacks of the days before. */
 beforeAll(async () => {
@@ -31,15 +49,30 @@ beforeAll(async () => {
     }),
   );
   await attacked.report(begun(attack));
+  await place(nodes);
   beat = setInterval(() => {
     const at = Date.now();
-    for (const node of nodes) void node.report([], node.seconds(at, 1, node === attacked ? attack : undefined));
+    for (const node of nodes)
+      reports.push(node.report([], node.seconds(at, 1, node === attacked ? attack : undefined)));
   }, 1000);
 });
 afterAll(async () => {
   clearInterval(beat);
+  const refused = (await Promise.allSettled(reports)).filter(({ status }) => status === "rejected");
   await dashboard?.stop();
+  expect(refused).toEqual([]);
 });
+
+/** One token enrolled them all; where each stands is told here. */
+async function place(nodes: readonly ReportingNode[]) {
+  const sql = postgres(dashboard.stack.databaseUrl, { max: 1 });
+  try {
+    for (const { id, name } of nodes)
+      await sql`update node set pop = ${PLACES[name.slice(0, 3)] ?? null} where id = ${id}`;
+  } finally {
+    await sql.end();
+  }
+}
 
 const ROUTES: [name: string, path: () => string][] = [
   ["overview", () => ""],
@@ -64,6 +97,7 @@ describe.each(themes)("in the %s theme", (theme) => {
         try {
           await page.getByRole("heading", { level: 1 }).waitFor();
           if (name !== "missing") await untilLive(page);
+          if (name === "node") await page.locator('section:has(h2:text("Lanes")) path[d*="L"]').first().waitFor();
           if (name === "add-node") await page.getByRole("dialog").waitFor();
           // Charts and figures have drawn what the first live seconds said.
           await page.waitForLoadState("networkidle").catch(() => {});
@@ -88,8 +122,7 @@ describe.each(themes)("in the %s theme", (theme) => {
         const { violations } = await new AxeBuilder({ page }).analyze();
         expect(violations.map(({ id }) => id)).toEqual([]);
         expect(problems).toEqual([]);
-        mkdirSync(SCREENS, { recursive: true });
-        await page.screenshot({ path: join(SCREENS, `sign-in-${theme}-${size}.png`), scale: "css" });
+        await keep(page, `sign-in-${theme}-${size}`);
       } finally {
         await close();
       }

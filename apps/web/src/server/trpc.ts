@@ -1,6 +1,7 @@
 import { Refusal } from "@flowtriq/services/errors";
 import { initTRPC, TRPCError } from "@trpc/server";
 import superjson from "superjson";
+import { z } from "zod";
 import { contextOf, currentSession } from "./session.ts";
 
 export const createContext = async () => ({ session: await currentSession() });
@@ -43,3 +44,7 @@ export const member = t.procedure.use(translated).use(({ ctx, next }) => {
 
 export const router = t.router;
 export const createCaller = t.createCallerFactory;
+
+/** The input of a list that is read page by page: the client says which way it goes, and there is one way only. */
+export const pages = <S extends z.ZodRawShape>(input: z.ZodObject<S>) =>
+  input.extend({ direction: z.literal("forward").optional() });

@@ -60,11 +60,11 @@ export function duration(ms: number): string {
   if (ms < 1) return ms > 0 ? "< 1 ms" : "0 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
-  if (seconds < 10) return `${Number(seconds.toFixed(2))} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 9.995) return `${Number(seconds.toFixed(2))} s`;
   const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
   if (s < 3600) return s % 60 ? `${Math.floor(s / 60)} m ${s % 60} s` : `${s / 60} m`;
-  const m = Math.round(seconds / 60);
+  const m = Math.round(s / 60);
   if (m < 1440) return m % 60 ? `${Math.floor(m / 60)} h ${m % 60} m` : `${m / 60} h`;
   const h = Math.round(m / 60);
   return h % 24 ? `${Math.floor(h / 24)} d ${h % 24} h` : `${h / 24} d`;

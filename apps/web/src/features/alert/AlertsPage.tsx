@@ -1,5 +1,5 @@
 "use client";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Outputs, useTRPC } from "../../trpc.ts";
 import { Button } from "../../ui/Button.tsx";
@@ -22,7 +22,13 @@ type DeliveryRow = Outputs["channel"]["deliveries"]["items"][number];
 export function AlertsPage({ base, mayChange, mayTest }: { base: string; mayChange: boolean; mayTest: boolean }) {
   const trpc = useTRPC();
   const channels = useQuery(trpc.channel.list.queryOptions());
-  const deliveries = useQuery(trpc.channel.deliveries.queryOptions({}, { refetchInterval: 5_000 }));
+  const deliveries = useInfiniteQuery(
+    trpc.channel.deliveries.infiniteQueryOptions(
+      { limit: 50 },
+      { getNextPageParam: (page) => page.nextCursor ?? undefined, refetchInterval: 5_000 },
+    ),
+  );
+  const rows = deliveries.data?.pages.flatMap(({ items }) => items);
   const [adding, setAdding] = useState(false);
   const add = (
     <Button
@@ -56,8 +62,12 @@ export function AlertsPage({ base, mayChange, mayTest }: { base: string; mayChan
         </Loaded>
       </Section>
       <Section title="Delivery log" aside="from the moment of the event to the receiver's answer">
-        <Loaded query={deliveries} what="Delivery log" skeleton={<SkeletonRows label="Loading deliveries" />}>
-          {({ items: rows }) =>
+        <Loaded
+          query={{ ...deliveries, data: rows }}
+          what="Delivery log"
+          skeleton={<SkeletonRows label="Loading deliveries" />}
+        >
+          {(rows) =>
             rows.length === 0 ? (
               <p className="text-ink-2">Nothing has been sent yet.</p>
             ) : (
@@ -71,6 +81,15 @@ export function AlertsPage({ base, mayChange, mayTest }: { base: string; mayChan
             )
           }
         </Loaded>
+        {deliveries.hasNextPage && (
+          <Button
+            className="mt-4"
+            disabled={deliveries.isFetchingNextPage}
+            onClick={() => void deliveries.fetchNextPage()}
+          >
+            Show 50 more
+          </Button>
+        )}
       </Section>
       <Dialog open={adding} onClose={() => setAdding(false)} title="Add a channel">
         <AddChannel onClose={() => setAdding(false)} />

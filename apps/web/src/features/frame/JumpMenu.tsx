@@ -27,11 +27,10 @@ export function JumpMenu({ base }: { base: string }) {
       <button
         type="button"
         onClick={() => setOpen(true)}
-        aria-label="Search or jump to"
         className="flex h-8 items-center gap-4 rounded-md border border-line bg-surface px-2.5 text-ink-3 hover:border-line-strong max-md:size-10 max-md:justify-center max-md:border-0 max-md:bg-transparent max-md:p-0"
       >
         <Search size={16} aria-hidden="true" className="text-ink-2 md:hidden" />
-        <span className="max-md:hidden">Search or jump to…</span>
+        <span className="max-md:sr-only">Search or jump to…</span>
         <kbd className="font-sans text-xs max-md:hidden">Ctrl K</kbd>
       </button>
       <Dialog open={open} onClose={() => setOpen(false)} title="Search or jump to" bare>

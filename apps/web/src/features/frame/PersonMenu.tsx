@@ -25,11 +25,9 @@ export function PersonMenu({ person }: { person: Person }) {
   };
   return (
     <DropdownMenu.Root modal={false}>
-      <DropdownMenu.Trigger
-        aria-label={`${person.name}, account`}
-        className="grid size-7 place-items-center rounded-full bg-accent-soft text-[11px] font-[600] text-accent max-md:size-9"
-      >
-        {initials(person.name)}
+      <DropdownMenu.Trigger className="grid size-7 place-items-center rounded-full bg-accent-soft text-[11px] font-[600] text-accent max-md:size-9">
+        <span aria-hidden="true">{initials(person.name)}</span>
+        <span className="sr-only">{person.name}, account</span>
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content

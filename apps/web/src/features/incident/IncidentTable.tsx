@@ -6,6 +6,9 @@ import { type IncidentRow, passedShare } from "./facts.ts";
 import { Known, SeverityMark } from "./Marks.tsx";
 import { vectorWords } from "./words.ts";
 
+/** Nobody has counted yet, or nobody could. */
+const wordOf = ({ status }: IncidentRow): string => (status === "open" ? "not yet" : "unknown");
+
 const columns: Column<IncidentRow>[] = [
   {
     key: "what",
@@ -64,14 +67,16 @@ const columns: Column<IncidentRow>[] = [
     head: "Reached the VPN",
     right: true,
     phone: "reached",
-    cell: (row) => <Known value={passedShare(row)} show={percent} because="Counted when the attack is over" />,
+    cell: (row) => (
+      <Known value={passedShare(row)} show={percent} because="Counted when the attack is over" word={wordOf(row)} />
+    ),
   },
   {
     key: "disconnected",
     head: "Disconnected",
     right: true,
     phone: "disconnected",
-    cell: (row) => <Known value={row.usersDisconnected} show={count} />,
+    cell: (row) => <Known value={row.usersDisconnected} show={count} word={wordOf(row)} />,
   },
 ];
 

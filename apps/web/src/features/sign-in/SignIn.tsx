@@ -15,7 +15,7 @@ export const SignIn = ({ brand, next }: { brand: Brand; next: string }) => (
       <SignInForm next={next} />
       <p className="mt-8 border-t border-line pt-4 text-sm text-ink-2">
         No access, or locked out?{" "}
-        <a href={`mailto:${brand.supportEmail}`} className="text-accent hover:underline">
+        <a href={`mailto:${brand.supportEmail}`} className="text-accent underline underline-offset-2">
           {brand.supportEmail}
         </a>
       </p>

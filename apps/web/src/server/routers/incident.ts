@@ -1,11 +1,9 @@
 import * as incident from "@flowtriq/services/incident";
-import { z } from "zod";
-import { member, router } from "../trpc.ts";
+import { member, pages, router } from "../trpc.ts";
 
 export const incidentRouter = router({
-  // An infinite list says which way it goes; there is one way only.
   list: member
-    .input(incident.ListInput.extend({ direction: z.literal("forward").optional() }))
+    .input(pages(incident.ListInput))
     .query(({ ctx, input: { direction: _, ...input } }) => incident.list(ctx, input)),
   get: member.input(incident.IncidentInput).query(({ ctx, input }) => incident.get(ctx, input)),
   series: member.input(incident.SeriesInput).query(({ ctx, input }) => incident.series(ctx, input)),

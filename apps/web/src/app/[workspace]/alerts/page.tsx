@@ -8,9 +8,7 @@ export const metadata: Metadata = { title: "Alerts" };
 export default async function Page() {
   const { base, may } = await viewer();
   return (
-    <Prefetched
-      asked={[prefetch(door().channel.list.queryOptions()), prefetch(door().channel.deliveries.queryOptions({}))]}
-    >
+    <Prefetched asked={[prefetch(door().channel.list.queryOptions())]}>
       <AlertsPage base={base} mayChange={may("admin")} mayTest={may("operator")} />
     </Prefetched>
   );
