@@ -106,8 +106,7 @@ describe.each(themes)("in the %s theme", (theme) => {
           expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
           // The address that is not there is a 404, which Chromium reports.
           expect(problems.filter((problem) => name !== "missing" || !problem.includes("404"))).toEqual([]);
-          mkdirSync(SCREENS, { recursive: true });
-          await page.screenshot({ path: join(SCREENS, `${name}-${theme}-${size}.png`), scale: "css" });
+          await keep(page, `${name}-${theme}-${size}`);
         } finally {
           await close();
         }
