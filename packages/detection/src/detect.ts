@@ -69,6 +69,8 @@ const SUSTAINED_MS = 900;
 const UNRECOGNISED_FACTOR = 3;
 /** One session that nobody issued may be a tunnel older than the agent: up to this rate it is left alone. */
 const LONE_SESSION_PPS = 25_000;
+/** A peak is a rate over at least this long. */
+const PEAK_MS = 90;
 /** As many senders, or sessions, as one household has. */
 const FEW = 3;
 const RECLASSIFY_MS = 2_000;
@@ -179,7 +181,7 @@ export class Detector {
     const seconds = (at - previous.at) / 1000;
     this.rates = ratesBetween(previous.counts, counts, seconds);
     const changes: Change[] = [];
-    for (const live of this.#live.values()) changes.push(...this.#measure(at, live, counts, previous.counts));
+    for (const live of this.#live.values()) changes.push(...this.#measure(at, live, counts, previous));
     for (const [lane, rate] of this.rates) changes.push(...this.#watch(at, lane, rate, seconds));
     return changes;
   }
@@ -266,8 +268,9 @@ export class Detector {
       pps,
       bps,
       passedPps: pps,
-      peakPps: pps,
-      peakBps: bps,
+      // Measured, never guessed: the rate so far comes from a few samples.
+      peakPps: 0,
+      peakBps: 0,
       packets: 0,
       droppedPackets: 0,
       tunnelsBefore: this.#tunnels,
@@ -349,7 +352,7 @@ export class Detector {
     attack.firstPacketAt = Math.min(attack.trippedAt, Math.max(began, attack.trippedAt - 1_000));
   }
 
-  #measure(at: number, live: Live, counts: Counts, before: Counts): Change[] {
+  #measure(at: number, live: Live, counts: Counts, before: { at: number; counts: Counts }): Change[] {
     const { attack } = live;
     let pps = 0;
     let bps = 0;
@@ -359,7 +362,7 @@ export class Detector {
     attack.droppedPackets = 0;
     for (const lane of attack.lanes) {
       const rate = this.rates.get(lane);
-      const start = live.started.get(lane) ?? before.get(lane);
+      const start = live.started.get(lane) ?? before.counts.get(lane);
       const now = counts.get(lane);
       if (start && !live.started.has(lane)) live.started.set(lane, start);
       if (start && now) {
@@ -375,8 +378,11 @@ export class Detector {
     }
     this.#dateFirstPacket(at, live, counts);
     Object.assign(attack, { pps: Math.round(pps), bps: Math.round(bps), passedPps: Math.round(passedPps) });
-    attack.peakPps = Math.max(attack.peakPps, attack.pps);
-    attack.peakBps = Math.max(attack.peakBps, attack.bps);
+    // Over a few milliseconds a rate is mostly noise.
+    if (at - before.at >= PEAK_MS) {
+      attack.peakPps = Math.max(attack.peakPps, attack.pps);
+      attack.peakBps = Math.max(attack.peakBps, attack.bps);
+    }
     attack.tunnels = this.#tunnels;
     if (this.#tunnels !== null) attack.tunnelsLowest = Math.min(attack.tunnelsLowest ?? this.#tunnels, this.#tunnels);
     if (over) {

@@ -53,6 +53,17 @@ export function firstAidOf(lane: LaneId): { pps: number; burst: number } | undef
   return transport === "udp" ? FIRST_AID[cls as VpnLaneClass] : undefined;
 }
 
+const PROTOCOL_WORDS: Record<VpnPort["protocol"], string> = {
+  wireguard: "WireGuard",
+  openvpn: "OpenVPN",
+  ike: "IKE",
+  ipsec_nat_t: "IPsec",
+  softether: "SoftEther",
+  l2tp: "L2TP",
+  sstp: "SSTP",
+  other: "VPN",
+};
+
 const VPN: Record<VpnLaneClass, (port: VpnPort) => LaneMitigation | undefined> = {
   data: () => undefined,
   handshake: (port) => ({
@@ -68,7 +79,7 @@ const VPN: Record<VpnLaneClass, (port: VpnPort) => LaneMitigation | undefined> =
     rules: [trickle(), "drop"],
   }),
   malformed: (port) => ({
-    words: `Drop what is no ${port.protocol} message on ${port.port}, unless its sender is a known peer`,
+    words: `Drop what is no ${PROTOCOL_WORDS[port.protocol]} message on ${port.port}, unless its sender is a known peer`,
     rules: ["drop"],
   }),
 };
