@@ -1,8 +1,16 @@
 import type { Profile } from "@flowtriq/protocol/event";
 import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
 import { REFLECTOR_PORTS } from "@flowtriq/protocol/reflector";
-import { Flows, inferHost, isBogon } from "./flows.ts";
-import { dnsQuestion, isNtpControl, type Kind, kindOf, ordinaryProtocol, vectorOfAnswer } from "./kinds.ts";
+import { Flows, inferHost, isBogon, isLocal } from "./flows.ts";
+import {
+  dnsQuestion,
+  isNtpControl,
+  type Kind,
+  kindOf,
+  ordinaryProtocol,
+  resembledAnswers,
+  vectorOfAnswer,
+} from "./kinds.ts";
 import { checkMac1, type Mac1Key } from "./mac1.ts";
 import { type Address, addressText, type Packet, PROTOCOL, prefixOf } from "./packet.ts";
 import { udpPayloadLength, word } from "./shapes.ts";
@@ -27,6 +35,7 @@ export interface Sample {
   kind: Kind;
   at: number;
   source: Address;
+  destination: Address;
   sourcePort: number;
   destinationPort: number;
   ttl: number;
@@ -43,6 +52,10 @@ export interface Sample {
   optionless: boolean;
   /** Content that hardly anybody asks for: DNS ANY or RRSIG, NTP mode 6 or 7. */
   abusive: boolean;
+  /** The first octet of payload; -1: none. */
+  head: number;
+  /** The answers that a plain datagram could be, were its source port the service's. */
+  resembled: number;
   /** Name of the ordinary protocol that it speaks. */
   speaks: string | undefined;
   mac1: boolean | undefined;
@@ -126,6 +139,7 @@ export class Summary {
       kind,
       at,
       source: packet.source,
+      destination: packet.destination,
       sourcePort: packet.sourcePort,
       destinationPort: packet.destinationPort,
       ttl: packet.ttl,
@@ -137,6 +151,8 @@ export class Summary {
       fingerprint: tcp ? fingerprintOf(packet) : 0,
       optionless: tcp && packet.tcpHeaderLength <= 20,
       abusive: question ? ABUSED_TYPES.has(question.type) : kind === "ntp_answer" && isNtpControl(packet),
+      head: payload[0] ?? -1,
+      resembled: kind === "udp" || kind === "service_answer" ? resembledAnswers(packet) : 0,
       speaks: kind === "udp" || kind === "service_answer" ? ordinaryProtocol(packet) : undefined,
       mac1: this.#mac1(packet, kind),
       moreFragments: packet.moreFragments,
@@ -329,7 +345,7 @@ function spoofed(summary: Summary): Profile["spoofed"] {
   if (kept.length < 20) return summary.explained > summary.samples / 2 ? "no" : "unknown";
   if (answers > kept.length / 2) return "no";
   const sources = new Set(kept.map(({ source }) => source));
-  const bogons = [...sources].filter(isBogon).length;
+  const bogons = [...sources].filter((source) => isBogon(source) && !isLocal(source)).length;
   const perSource = kept.length / sources.size;
   if (sources.size >= 20 && perSource < 3) {
     const prefixes = new Set([...sources].map(prefixOf)).size;

@@ -49,8 +49,8 @@ export class Flows {
   explains(packet: Packet): boolean {
     const { protocol } = packet;
     if (protocol === PROTOCOL.icmp || protocol === PROTOCOL.icmp6) return this.#explainsIcmp(packet);
-    // Announcements and searches on the link.
-    if (isGroup(packet.destination) && isLocal(packet.source)) return true;
+    // Announcements and searches on the link, and streams that the network's routers were asked for.
+    if (isMulticast(packet.destination) || (isGroup(packet.destination) && isLocal(packet.source))) return true;
     const other = this.#sides.get(keyOf(packet, true));
     if (protocol !== PROTOCOL.tcp || !packet.transport) {
       if (other?.spoke) return true;
@@ -64,6 +64,8 @@ export class Flows {
     const own = this.#sides.get(keyOf(packet, false));
     if (other?.opened) return true;
     // Both sides speak beyond the handshake; or the capture holds one direction, and it moves as a connection does.
+    // Whoever opened a connection may reset it: a forger's own system does so for each answer that it gets.
+    if (own?.opened && packet.tcpFlags & TCP.rst) return true;
     if (!own?.spoke) return false;
     return own.progress || (other?.spoke ?? false);
   }
@@ -103,18 +105,22 @@ function answersAnybody({ protocol, payload, udpLength }: Packet): boolean {
     return true;
   const header = word(payload, 0) === 0 ? IKE.natT.markerLength : 0;
   const message = payload.subarray(header);
-  return (
-    word(message, IKE.lengthAt) === length - header &&
-    IKE.opening.includes(message[IKE.exchangeAt] as 34) &&
-    isIkeAnswer(message)
-  );
+  return word(message, IKE.lengthAt) === length - header && length - header >= IKE.minLength && isIkeAnswer(message);
 }
 
-/** The second message of an exchange: version 2 says so, in version 1 there is a responder SPI by then. */
-export const isIkeAnswer = (message: Uint8Array): boolean =>
-  message[IKE.versionAt] === 0x20
-    ? (message[IKE.flagsAt]! & IKE.flags.response) !== 0
-    : word(message, IKE.responderSpiAt) !== 0 || word(message, IKE.responderSpiAt + 4) !== 0;
+/**
+ * What a responder sends to whoever asked. In version 2 the answer to IKE_SA_INIT, or a refusal in the clear; in version 1 it
+ * chooses from the offered security associations (payload 1), or refuses with a notification (payload 11).
+ */
+export function isIkeAnswer(message: Uint8Array): boolean {
+  const payload = message[IKE.nextPayloadAt];
+  const exchange = message[IKE.exchangeAt];
+  if (message[IKE.versionAt] === 0x20) {
+    return (message[IKE.flagsAt]! & IKE.flags.response) !== 0 && (exchange === 34 || payload === 41);
+  }
+  const answered = word(message, IKE.responderSpiAt) !== 0 || word(message, IKE.responderSpiAt + 4) !== 0;
+  return exchange === 5 ? payload === 11 : answered && payload === 1;
+}
 
 const isEchoRequest = (packet: Packet) => packet.transport && packet.icmpType === (packet.family === 4 ? 8 : 128);
 export const isEchoReply = (packet: Packet) => packet.transport && packet.icmpType === (packet.family === 4 ? 0 : 129);
@@ -143,11 +149,12 @@ function keyOf(packet: Packet, reverse: boolean): string {
 
 const inPrefix = (address: number, prefix: number, bits: number) => address >>> (32 - bits) === prefix >>> (32 - bits);
 
-/** Multicast and broadcast. */
-export function isGroup(address: Address): boolean {
-  if (typeof address === "string") return address.charCodeAt(0) >> 8 === 0xff;
-  return address >>> 28 === 14 || (address & 0xff) === 0xff || address === 0xffffffff;
-}
+const isMulticast = (address: Address) =>
+  typeof address === "string" ? address.charCodeAt(0) >> 8 === 0xff : address >>> 28 === 14 || address === 0xffffffff;
+
+/** Multicast, and what is a broadcast address in most networks. */
+export const isGroup = (address: Address) =>
+  isMulticast(address) || (typeof address === "number" && (address & 0xff) === 0xff);
 
 /** Private, link-local and loopback addresses. */
 export function isLocal(address: Address): boolean {
@@ -218,7 +225,8 @@ export function inferHost(packets: Iterable<Packet>, ports: readonly VpnPort[] =
   const candidates = [...ends].filter(([, found]) => found.received > 0 && found.packets >= all * 0.6);
   candidates.sort(
     ([, a], [, b]) =>
-      // Both ends of a site-to-site tunnel own the port: only a clear difference decides.
+      // A crowd that writes to one of them settles it; both ends of a site-to-site tunnel own the VPN's port.
+      (a.writers.size > b.writers.size * 4 + 8 ? -1 : b.writers.size > a.writers.size * 4 + 8 ? 1 : 0) ||
       (Math.abs(a.vpn - b.vpn) > all * 0.1 ? b.vpn - a.vpn : 0) ||
       b.writers.size - a.writers.size ||
       (Math.abs(a.low - b.low) > all * 0.1 ? b.low - a.low : 0) ||

@@ -87,13 +87,24 @@ function icmpKind(packet: Packet): Kind {
 function udpKind(packet: Packet, ports: readonly VpnPort[]): Kind {
   const declared = portFor(packet.destinationPort, "udp", ports);
   const answer = answerKind(packet);
-  // Two IPsec gateways both send from 500: there an answer is a handshake's second half, unless nobody here speaks IKE.
-  const gateway = declared?.protocol === "ike" || declared?.protocol === "ipsec_nat_t";
-  if (answer && !(answer === "ike_answer" && gateway)) return answer;
+  if (answer) return answer;
   const vpn = vpnKind(packet, declared);
   if (vpn) return vpn;
-  return !declared && REFLECTORS.has(packet.sourcePort) && packet.payloadLength > 0 ? "service_answer" : "udp";
+  const service = REFLECTORS.get(packet.sourcePort) === "udp_amplification" && packet.payloadLength > 0;
+  return service && !declared ? "service_answer" : "udp";
 }
+
+/** The services whose answer a datagram could be if it came from their port, as bits; for finding those behind a NAT. */
+export function resembledAnswers(packet: Packet): number {
+  if (packet.payload.length < 4) return 0;
+  return ANSWERS.reduce((bits, [kind, , fits], i) => {
+    // Half of all datagrams have an NTP mode and version: only its rarer messages count here.
+    const loose = kind !== "ntp_answer" || isNtpControl(packet);
+    return loose && fits(packet, true) ? bits | (1 << i) : bits;
+  }, 0);
+}
+export const resembles = (bits: number, kind: Kind) =>
+  (bits & (1 << ANSWERS.findIndex(([answer]) => answer === kind))) !== 0;
 
 /** Which service's answer a datagram is. Content first: behind a NAT a reflector's port is any port. */
 function answerKind(packet: Packet): Kind | undefined {
@@ -191,19 +202,22 @@ export function dnsQuestion(payload: Uint8Array): { type: number; hash: number }
   return undefined;
 }
 
-/** RFC 5905 7.3; modes 6 and 7 are ntpq's and ntpdc's, whose answers have their response bit set. */
+/** RFC 5905 7.3: stratum and precision hold few values. Modes 6 and 7 are ntpq's and ntpdc's. */
 function isNtpAnswer(packet: Packet, known: boolean): boolean {
   const { payload } = packet;
   const mode = payload[0]! & 7;
   if (isNtpControl(packet)) return known || (mode === 7 && payload[3] === 42);
-  return (
-    known && (mode === 4 || mode === 2 || mode === 5) && packet.payloadLength >= 48 && ((payload[0]! >> 3) & 7) >= 1
-  );
+  const version = (payload[0]! >> 3) & 7;
+  const plausible = version >= 1 && version <= 4 && payload[1]! <= 16 && (payload[3]! >= 0xd0 || payload[3] === 0);
+  return known && (mode === 4 || mode === 2 || mode === 5) && packet.payloadLength >= 48 && plausible;
 }
 
+/** Answers to ntpq and ntpdc: response bit, and an operation or request that exists. */
 export function isNtpControl({ payload }: Packet): boolean {
-  const mode = payload[0]! & 7;
-  return (mode === 7 && (payload[0]! & 0x80) !== 0) || (mode === 6 && (payload[1]! & 0x80) !== 0);
+  const first = payload[0]!;
+  const second = payload[1]!;
+  if ((first & 7) === 7) return (first & 0x80) !== 0 && payload[2]! <= 3 && payload[3]! <= 45;
+  return (first & 7) === 6 && (second & 0x80) !== 0 && (second & 0x1f) <= 12;
 }
 
 /** Where the element that begins at `at` has its content; undefined when that is not ASN.1 BER with a definite length. */

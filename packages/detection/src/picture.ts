@@ -1,6 +1,5 @@
 import type { Sample, Summary } from "./features.ts";
 import { isBogon, isLocal } from "./flows.ts";
-import type { Kind } from "./kinds.ts";
 import type { Address } from "./packet.ts";
 
 /** What the unexplained samples of some kinds have in common. Shares are 0 to 1. */
@@ -15,10 +14,14 @@ export interface Picture {
   /** Share of samples whose source sent at most two of them. */
   light: number;
   local: number;
+  /** Share of sources that nothing can come from, private networks apart. */
   bogons: number;
   /** Share of the three commonest TTLs. */
   ttls3: number;
   destinationPorts: number;
+  /** Distinct pairs of address and port that were aimed at, and the share of the commonest. */
+  targets: number;
+  topTarget: number;
   topDestinationPort: number;
   topSourcePort: number;
   sourcePort: number;
@@ -39,16 +42,23 @@ export interface Picture {
   ordered: number;
   /** Samples from a source and port that were seen before. */
   repeats: number;
+  /** Samples of a source and token that were seen before. */
+  steady: number;
+  /** Share of the three commonest first octets. */
+  heads3: number;
   moreFragments: number;
   mac1Valid: number;
   mac1Checked: number;
-  /** Most packets in one second; undefined where the samples are not the whole traffic. */
+  /** Seconds from the first to the last. */
+  span: number;
+  /** Rate in the busiest second, and over the whole span; undefined where the samples are not the whole traffic. */
   peakPps: number | undefined;
+  pps: number | undefined;
 }
 
-export function pictureOf(summary: Summary, kinds: readonly Kind[], samples: readonly Sample[]): Picture {
+/** `packets`: how many all of them stand for. */
+export function pictureOf(summary: Summary, samples: readonly Sample[], packets: number): Picture {
   const n = Math.max(1, samples.length);
-  const packets = kinds.reduce((sum, kind) => sum + summary.total(kind), 0);
   const bySource = new Map<Address, number>();
   const ports = new Tally();
   const sourcePorts = new Tally();
@@ -57,20 +67,34 @@ export function pictureOf(summary: Summary, kinds: readonly Kind[], samples: rea
   const tokens = new Tally();
   const fingerprints = new Tally();
   const ttls = new Tally();
+  const heads = new Tally();
+  const targets = new Tally<string>();
   const endpoints = new Set<string>();
   const spoken = new Map<string, number>();
   const last = new Map<string, number>();
-  const counts = { local: 0, bogons: 0, payload: 0, empty: 0, abusive: 0, optionless: 0, ordered: 0, repeats: 0 };
+  const counts = {
+    local: 0,
+    bogons: 0,
+    payload: 0,
+    empty: 0,
+    abusive: 0,
+    optionless: 0,
+    ordered: 0,
+    repeats: 0,
+    steady: 0,
+  };
   const more = { fragments: 0, mac1Valid: 0, mac1Checked: 0 };
   for (const sample of samples) {
     bySource.set(sample.source, (bySource.get(sample.source) ?? 0) + 1);
     ports.add(sample.destinationPort);
+    targets.add(`${sample.destination} ${sample.destinationPort}`);
     sourcePorts.add(sample.sourcePort);
     lengths.add(sample.wireLength);
     marks.add(sample.mark);
     tokens.add(sample.token);
     fingerprints.add(sample.fingerprint);
     ttls.add(sample.ttl);
+    heads.add(sample.head);
     counts.payload += sample.payloadLength;
     if (sample.payloadLength === 0) counts.empty++;
     if (sample.abusive) counts.abusive++;
@@ -84,6 +108,7 @@ export function pictureOf(summary: Summary, kinds: readonly Kind[], samples: rea
     const stream = `${sample.source} ${sample.token}`;
     const before = last.get(stream);
     if (before !== undefined && sample.counter > before && sample.counter - before < 1_000_000) counts.ordered++;
+    if (before !== undefined) counts.steady++;
     last.set(stream, sample.counter);
     const endpoint = `${sample.source} ${sample.sourcePort}`;
     if (endpoints.has(endpoint)) counts.repeats++;
@@ -93,11 +118,19 @@ export function pictureOf(summary: Summary, kinds: readonly Kind[], samples: rea
   for (const [source, count] of bySource) {
     if (count <= 2) light += count;
     if (isLocal(source)) counts.local += count;
-    if (isBogon(source)) counts.bogons++;
+    if (isBogon(source) && !isLocal(source)) counts.bogons++;
   }
+  // Captures that were joined from several are not in order.
+  const [earliest, latest] = samples.reduce(
+    ([a, b], { at }) => [Math.min(a, at), Math.max(b, at)],
+    [Infinity, -Infinity],
+  );
+  const span = samples.length > 1 ? (latest - earliest) / 1000 : 0;
+  // A burst shorter than a second has a rate too, if it is more than a few packets.
+  const burst = span < 1 && n >= 8 ? packets / Math.max(span, 0.005) : 0;
   const mostSpoken = [...spoken].sort(([, a], [, b]) => b - a)[0];
   return {
-    packets,
+    packets: Math.round(packets),
     samples,
     share: packets / Math.max(1, summary.unexplained),
     sources: bySource.size,
@@ -107,10 +140,12 @@ export function pictureOf(summary: Summary, kinds: readonly Kind[], samples: rea
     bogons: counts.bogons / Math.max(1, bySource.size),
     ttls3: ttls.top(3) / n,
     destinationPorts: ports.size,
+    targets: targets.size,
+    topTarget: targets.top(1) / n,
     topDestinationPort: ports.top(1) / n,
     topSourcePort: sourcePorts.top(1) / n,
-    sourcePort: sourcePorts.commonest,
-    destinationPort: ports.commonest,
+    sourcePort: sourcePorts.commonest ?? 0,
+    destinationPort: ports.commonest ?? 0,
     topLength: lengths.top(1) / n,
     meanPayload: counts.payload / n,
     empty: counts.empty / n,
@@ -125,23 +160,27 @@ export function pictureOf(summary: Summary, kinds: readonly Kind[], samples: rea
     fingerprints: fingerprints.size,
     ordered: counts.ordered / n,
     repeats: counts.repeats / n,
+    steady: counts.steady / n,
+    heads3: heads.top(3) / n,
     moreFragments: more.fragments / n,
     mac1Valid: more.mac1Valid,
     mac1Checked: more.mac1Checked,
-    peakPps: summary.context.complete ? peak(samples) * (packets / n) : undefined,
+    span,
+    peakPps: summary.context.complete ? Math.max(peak(samples) * (packets / n), burst) : undefined,
+    pps: summary.context.complete ? packets / Math.max(span, 1) : undefined,
   };
 }
 
-/** Most samples within one second. A burst shorter than that counts as what it is: its rate is not extrapolated. */
+/** Most samples within one second. */
 function peak(samples: readonly Sample[]): number {
   const seconds = new Tally();
   for (const { at } of samples) seconds.add(Math.floor(at / 1000));
   return seconds.top(1);
 }
 
-class Tally {
-  readonly #counts = new Map<number, number>();
-  add(key: number): void {
+class Tally<K = number> {
+  readonly #counts = new Map<K, number>();
+  add(key: K): void {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
   get size(): number {
@@ -155,8 +194,8 @@ class Tally {
       .slice(0, count)
       .reduce((sum, value) => sum + value, 0);
   }
-  get commonest(): number {
-    let best = -1;
+  get commonest(): K | undefined {
+    let best: K | undefined;
     let most = 0;
     for (const [key, count] of this.#counts) if (count > most) [best, most] = [key, count];
     return best;

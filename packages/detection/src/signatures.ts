@@ -1,6 +1,7 @@
 import type { Vector } from "@flowtriq/protocol/vector";
 import type { Summary } from "./features.ts";
 import type { Kind } from "./kinds.ts";
+import type { Address } from "./packet.ts";
 import type { Picture } from "./picture.ts";
 
 /** A reason for or against, in log-odds, and in words for people. Without words it only weighs. */
@@ -31,7 +32,7 @@ function crowd(p: Picture, few: number): Evidence[] {
   return first(
     p.sources >= 20 && [2.2, text],
     p.sources >= 8 && [1.6, text],
-    p.sources >= 4 && [0.6, text],
+    p.sources >= 4 && [0.4, text],
     p.sources === 3 && [few / 2],
     [few, `only ${many(p.sources, "source")}`],
   );
@@ -39,8 +40,9 @@ function crowd(p: Picture, few: number): Evidence[] {
 
 function madeUp(p: Picture): Evidence[] {
   return [
+    ...when(p.ttls3 < 0.5 && p.sources >= 20 && p.bogons < 0.02, -0.6),
     ...when(
-      p.bogons >= 0.04 && p.sources >= 12,
+      p.bogons >= 0.04 && p.bogons * p.sources >= 3,
       1.8,
       `${percent(p.bogons)} of the sources are addresses that cannot send`,
     ),
@@ -59,10 +61,10 @@ function rate(p: Picture, { fast, slow }: { fast: number; slow: number }): Evide
   return first(p.peakPps >= fast && [1.2, text], p.peakPps < slow && [-2.5, text], p.peakPps < slow * 5 && [-0.7]);
 }
 
-const isScan = (p: Picture) =>
-  p.sources <= 3 && p.destinationPorts >= 5 && p.destinationPorts >= p.samples.length * 0.3;
+/** Few senders that try many doors rather than one. */
+const isScan = (p: Picture) => p.sources <= 3 && p.targets >= 5 && p.targets >= p.samples.length * 0.3;
 const scan = (p: Picture): Evidence[] =>
-  when(isScan(p), -5, `${many(p.sources, "source")} tried ${p.destinationPorts} ports: a scan`);
+  when(isScan(p), -5, `${many(p.sources, "source")} tried ${p.targets} addresses and ports: a scan`);
 
 /** Answers that nobody asked for. `surely`: content that strangers hardly ever get for honest reasons. */
 function answers(surely: number, name: string) {
@@ -70,7 +72,7 @@ function answers(surely: number, name: string) {
     const unasked = summary.context.twoWay === true || hasLane(summary, ":reflected");
     const asks = p.samples[0]?.kind === "dns_answer" && p.samples.length >= 8;
     return [
-      { weight: -2.2 + surely, text: `${many(p.packets, name)} that nobody asked for` },
+      { weight: -1.8 + surely, text: `${many(p.packets, name)} that nobody asked for` },
       ...crowd(p, -2),
       ...when(unasked, 1.8, "nothing of ours went out to their senders"),
       ...when(p.topDestinationPort >= 0.8 && p.sources >= 4, 1, `all meet at port ${p.destinationPort}`),
@@ -78,9 +80,14 @@ function answers(surely: number, name: string) {
       ...when(asks && p.topToken >= 0.4 && p.sources >= 4, 1.5, `${percent(p.topToken)} answer the same question`),
       ...when(asks && p.abusive < 0.2 && p.tokens > p.samples.length * 0.5, -3, `${p.tokens} different questions`),
       ...when(p.meanPayload >= 400, 0.6, `${Math.round(p.meanPayload)} octets each`),
+      ...when(
+        p.sources <= 3 && p.packets >= 500 && (p.peakPps ?? 0) >= 1000 && (p.abusive >= 0.3 || p.meanPayload >= 300),
+        3,
+        "a stream of them from so few",
+      ),
       ...when(p.local >= 0.8, -2.5, "their senders are on the local network"),
       ...when(p.packets < 10, -1.5),
-      ...rate(p, { fast: 300, slow: 1 }),
+      ...rate(p, { fast: 300, slow: 3 }),
       ...when(isLive(summary), 1),
     ];
   };
@@ -100,24 +107,49 @@ function alike(p: Picture, weight: number): Evidence[] {
           weight,
           `${percent(p.topFingerprint)} have the same window, flags and header length`,
         ],
-        p.topFingerprint < 0.4 && p.fingerprints >= 8 && [-weight, `${p.fingerprints} different TCP stacks`],
+        p.fingerprints >= p.samples.length * 0.5 && p.samples.length >= 12 && [weight, "their windows are random"],
+        p.topFingerprint < 0.65 &&
+          p.fingerprints >= 3 &&
+          p.optionless < 0.3 && [-weight, `${p.fingerprints} different TCP stacks`],
       );
 }
 
 /** A single sender, who is one only by his persistence. */
 const lone = (p: Picture, weight: number, packets = 100): Evidence[] =>
   when(
-    p.sources <= 3 && p.packets >= packets && p.topDestinationPort >= 0.8,
+    p.sources <= 3 && p.packets >= packets && p.topTarget >= 0.8,
     weight,
     `${p.packets} packets to port ${p.destinationPort} from ${many(p.sources, "source")}`,
   );
+
+/** Share of the data whose senders were also seen to open a session. */
+function begun(p: Picture, summary: Summary): number {
+  const began = new Set(summary.kept.filter(({ kind }) => FOLLOWS[kind]).map(({ source }) => source));
+  return p.samples.filter(({ source }) => began.has(source)).length / Math.max(1, p.samples.length);
+}
+
+const FOLLOWS: Partial<Record<Kind, readonly Kind[]>> = {
+  wireguard_handshake: ["wireguard_data"],
+  ike_control: ["esp_in_udp", "esp"],
+  openvpn_handshake: ["openvpn_control", "openvpn_data"],
+  ike_handshake: ["ike_control", "esp_in_udp", "esp"],
+};
+
+/** Share of the handshakes whose senders also sent what comes after. */
+function followUps(p: Picture, summary: Summary): number {
+  const went = new Map<Kind, Set<Address>>();
+  for (const { kind, source } of summary.kept) went.set(kind, (went.get(kind) ?? new Set()).add(source));
+  const followed = p.samples.filter(({ kind, source }) => FOLLOWS[kind]?.some((next) => went.get(next)?.has(source)));
+  return followed.length / Math.max(1, p.samples.length);
+}
 
 /** Handshakes that came to nothing; a crowd coming back looks alike at first. */
 function handshakes(p: Picture, summary: Summary): Evidence[] {
   const junk = p.mac1Checked - p.mac1Valid;
   const checked = p.mac1Checked >= 5;
-  const span = p.samples.length > 1 ? (p.samples.at(-1)!.at - p.samples[0]!.at) / 1000 : 0;
+  const { span } = p;
   const perSourceAndSecond = p.packets / Math.max(1, p.sources) / Math.max(1, span);
+  const followed = followUps(p, summary);
   const hasRate = summary.context.complete === true;
   return [
     { weight: -1.2, text: `${many(p.packets, "handshake")} from ${p.sources} sources that led to no session` },
@@ -126,6 +158,8 @@ function handshakes(p: Picture, summary: Summary): Evidence[] {
       p.sources >= 8 && [1],
       p.sources <= 3 && p.packets < 12 && [-4, "so few are a client that is not let in"],
     ),
+    ...when(p.steady >= 0.5 && p.sources < 100, -2, "senders repeat themselves, as clients do that get no answer"),
+    ...when(followed >= 0.5, -3.5, `${percent(followed)} of their senders went on with a session`),
     ...when(checked && junk >= p.mac1Checked * 0.3, 4, `${junk} of ${p.mac1Checked} carry a false mac1`),
     ...when(checked && junk === 0, -2.2, `all ${p.mac1Checked} checked carry a valid mac1`),
     ...when(p.packets < 10, -1.5),
@@ -139,6 +173,7 @@ function handshakes(p: Picture, summary: Summary): Evidence[] {
       1,
       "none is repeated, as clients do that get no answer",
     ),
+    ...when(hasRate && p.packets >= 40 && followed < 0.1, 2, "not one led to a session"),
     ...when(p.topToken >= 0.3 && p.sources >= 8, 1, `${percent(p.topToken)} carry the same session`),
     ...when(p.local >= 0.8 && p.bogons < 0.04, -1),
     ...madeUp(p),
@@ -155,9 +190,11 @@ function sessions(p: Picture, summary: Summary): Evidence[] {
   return [
     { weight: -1.2, text: `${many(p.packets, "data packet")} of no known session, from ${p.sources} sources` },
     ...first(p.sources >= 8 && [1.6], p.sources >= 4 && [0.7], [-1]),
+    ...when(begun(p, summary) >= 0.5, -3, "their senders opened the sessions first"),
     ...when(spread, 2.8, `${p.tokens} different session numbers in ${samples.length} packets`),
     ...when(tunnels && reserved >= 0.5, 4.5, `${percent(reserved)} carry a reserved session number`),
-    ...when(p.ordered >= 0.6, -3.5, "their counters rise as in a real session"),
+    ...when(p.steady >= 0.6 && p.sources < 100, -2.2, "each sender keeps to one session"),
+    ...when(p.ordered >= 0.6, -2.5, "their counters rise as in a real session"),
     ...when(p.sources >= 8 && p.topToken >= 0.6, 1.6, `${percent(p.topToken)} share one session number`),
     ...when(
       p.sources <= 3 && p.tokens <= 3 && reserved < 0.5,
@@ -200,7 +237,7 @@ function tcp(p: Picture, summary: Summary, what: string, base: number): Evidence
 /** Openings that stay unfinished, far below any volume: they take the slots of those who log in. */
 const STARVATION_PPS = { least: 12, most: 1000 };
 const isTrickle = (p: Picture) =>
-  p.peakPps !== undefined && p.peakPps >= STARVATION_PPS.least && p.peakPps < STARVATION_PPS.most;
+  p.peakPps !== undefined && p.peakPps >= STARVATION_PPS.least && p.peakPps < STARVATION_PPS.most && p.span >= 0.2;
 
 const handshakeFlood = (...kinds: Kind[]): Signature => ({
   kinds,
@@ -228,8 +265,18 @@ export const signatures = {
           p.topMark >= 0.5 && p.samples.length >= 8 && [2.2, `${percent(p.topMark)} have the same content`],
         ),
         ...first(
-          p.speaks >= 0.4 && [-3, `${percent(p.speaks)} speak ${p.spoken}`],
-          p.speaks < 0.15 && [0.4, "they speak no known protocol"],
+          p.speaks >= 0.5 && [-1, `they look like ${p.spoken}`],
+          p.heads3 >= 0.6 &&
+            p.topMark < 0.5 &&
+            p.empty < 0.5 && [-1.8, `${percent(p.heads3)} begin alike, as a protocol's messages do`],
+          p.samples.length >= 20 &&
+            p.heads3 < 0.12 + 3 / p.samples.length && [0.8, "their content is random from the first octet on"],
+        ),
+        ...first(
+          p.perSource >= 3 &&
+            p.repeats < 0.3 &&
+            p.samples.length >= 20 && [1.2, "each sender changes its port all the time"],
+          p.repeats >= 0.6 && p.topMark < 0.5 && [-1, "senders keep to their ports"],
         ),
         ...when(p.sources >= 8 && p.topLength >= 0.9, 1, `${percent(p.topLength)} have the same length`),
         ...when(
@@ -237,7 +284,7 @@ export const signatures = {
           1.5,
           `scattered over ${p.destinationPorts} ports`,
         ),
-        ...when(isScan(p) && p.meanPayload < 100, -3.5, `one sender tried ${p.destinationPorts} ports: a scan`),
+        ...when(isScan(p) && p.meanPayload < 100, -3.5, `one sender tried ${p.targets} addresses and ports: a scan`),
         ...when(
           p.perSource >= 12 && p.topMark < 0.5 && !junk,
           -1.2,
@@ -248,7 +295,7 @@ export const signatures = {
         ...when(p.local >= 0.8, -1),
         ...when(junk, 2.5, "no message of the port's VPN protocol"),
         ...madeUp(p),
-        ...rate(p, { fast: 2000, slow: 5 }),
+        ...rate(p, { fast: 2000, slow: 12 }),
         ...when(isLive(summary), 0.5),
       ];
     },
@@ -265,7 +312,14 @@ export const signatures = {
     ],
   },
   dns_amplification: answer("dns_answer", 0.4, "DNS answer"),
-  ntp_amplification: answer("ntp_answer", 0.6, "NTP answer"),
+  ntp_amplification: {
+    kinds: ["ntp_answer"],
+    weigh: (p, summary) => [
+      ...answers(0.6, "NTP answer")(p, summary),
+      ...when(p.abusive < 0.3, -1.2, "most tell the time and nothing else"),
+      ...when(p.abusive < 0.3 && p.topDestinationPort >= 0.8 && p.destinationPort === 123, -1),
+    ],
+  },
   ssdp_amplification: answer("ssdp_answer", 1, "SSDP answer"),
   snmp_amplification: answer("snmp_answer", 0.8, "SNMP answer"),
   memcached_amplification: answer("memcached_answer", 2, "memcached answer"),
@@ -285,13 +339,14 @@ export const signatures = {
         `${percent(p.topSourcePort)} come from port ${p.sourcePort}`,
       ),
       ...when(p.speaks >= 0.4 && p.perSource >= 5, -2, `${percent(p.speaks)} speak ${p.spoken}`),
-      ...when(p.bogons >= 0.04 && p.sources >= 12, -1),
+      ...when(p.bogons >= 0.04 && p.bogons * p.sources >= 3, -1),
     ],
   },
   syn_flood: {
     kinds: ["syn"],
     weigh: (p, summary) => {
-      const noise = p.destinationPorts >= p.samples.length * 0.4 && (p.peakPps ?? 1000) < 50;
+      const noise =
+        (p.destinationPorts >= p.samples.length * 0.4 && (p.peakPps ?? 1000) < 50) || (p.peakPps ?? 1000) < 12;
       return [
         ...tcp(p, summary, "connection request", -1.2),
         ...when(
