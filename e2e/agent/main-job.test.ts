@@ -1,12 +1,23 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { flood } from "@flowtriq/lab/flood";
 import { startMeter } from "@flowtriq/lab/meter";
-import { createTopology, FAMILIES, run, type Topology } from "@flowtriq/lab/namespaces";
+import { createTopology, FAMILIES, run, start, type Topology } from "@flowtriq/lab/namespaces";
 import { combine, type Probe, probe } from "@flowtriq/lab/probe";
 import { startWireguard, type Wireguard } from "@flowtriq/lab/wireguard";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { agentCommand, MINIMAL, makeHome, othersRules, type RunningAgent, startAgent, tableStands } from "./agent.ts";
+import {
+  AGENT,
+  agentCommand,
+  MINIMAL,
+  makeHome,
+  othersRules,
+  type RunningAgent,
+  startAgent,
+  tableStands,
+} from "./agent.ts";
 
 const isRoot = process.getuid?.() === 0;
 /** Quiet time and lease as short as the policy allows: tests wait for both. */
@@ -231,6 +242,38 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     expect(await tableStands(lab)).toBe(false);
   });
 
+  test("a full disk is said, and the attack is dropped all the same", async () => {
+    const disk = makeHome();
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+    try {
+      const config = `${disk}/config.json`;
+      fs.writeFileSync(config, JSON.stringify({ ...QUICK, stateDir: `${disk}/state` }));
+      expect(() => fs.writeFileSync(`${disk}/filler`, Buffer.alloc(1 << 20))).toThrow(/ENOSPC/);
+      const child = start(
+        lab.concentrator.namespace,
+        [AGENT, "run", "--config", config, "--events", `${disk}/events`],
+        {
+          stdio: ["ignore", "ignore", "pipe"],
+        },
+      );
+      let said = "";
+      child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+      });
+      await expect.poll(() => tableStands(lab), { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => said, { timeout: 10_000 }).toMatch(/no space left[\s\S]*Make room/i);
+      const meter = await startMeter(lab);
+      const { sent } = await (await flood(lab, { attack: "udp_random", pps: 50_000, seconds: 2, port: 51820 })).result;
+      const { passed } = await meter.read();
+      await meter.stop();
+      expect(passed.packets / sent).toBeLessThan(0.05);
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    } finally {
+      execFileSync("umount", ["-l", disk]);
+    }
+  });
+
   test("a second agent on the same host is refused, and the first goes on", async () => {
     agent = await startAgent(lab, QUICK);
     await expect(startAgent(lab, QUICK)).rejects.toThrow(/NFLOG group/);
@@ -243,7 +286,6 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     const config = `${home}/config.json`;
     fs.writeFileSync(config, JSON.stringify({ ...MINIMAL, stateDir: `${home}/state` }));
     const unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    const { AGENT } = await import("./agent.ts");
     await expect(run(lab.concentrator.namespace, [...unprivileged, AGENT, "run", "--config", config])).rejects.toThrow(
       /CAP_NET_ADMIN/,
     );
