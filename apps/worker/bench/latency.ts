@@ -24,7 +24,7 @@ try {
   undo.push(database.close);
   const receiver = await startReceiver();
   undo.push(receiver.stop);
-  const world = await aWorld({ ...database, url: postgres.url, drop: database.close });
+  const world = await aWorld(database);
   await world.channel("webhook", receiver);
   await world.channel("slack", receiver);
   const built = await buildWorker();

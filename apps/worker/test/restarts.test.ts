@@ -165,7 +165,7 @@ test("Postgres restarts under a living worker, and what is stored afterwards arr
   await migrate(postgres.url);
   const own = useDatabase(openDatabase({ url: postgres.url }));
   try {
-    world = await aWorld({ ...own, url: postgres.url, drop: own.close });
+    world = await aWorld(own);
     await world.channel("webhook", receiver);
     await start(inject("redisUrl"), postgres.url);
     const ids = [await world.incident()];

@@ -30,7 +30,7 @@ export interface World {
 }
 
 /** A workspace with one node, in the test's own database. */
-export async function aWorld(database: TestDatabase): Promise<World> {
+export async function aWorld(database: Pick<TestDatabase, "system">): Promise<World> {
   configureServices({ secret: SECRET, deployment: { allowLoopback: true } });
   const { id: workspaceId } = await aWorkspace();
   const node = await aNode(workspaceId, { tunnels: 42 });
@@ -69,7 +69,7 @@ export async function aWorld(database: TestDatabase): Promise<World> {
 }
 
 /** There is no notice of a row's end, so this looks; nothing is concluded from how long it takes. */
-async function untilEmpty({ system }: TestDatabase): Promise<void> {
+async function untilEmpty({ system }: Pick<TestDatabase, "system">): Promise<void> {
   for (;;) {
     if ((await system.select({ id: outbox.id }).from(outbox).limit(1)).length === 0) return;
     await new Promise((resolve) => setTimeout(resolve, 25));

@@ -6,6 +6,5 @@ export function openServices({ databaseUrl, ...runtime }: Runtime & { databaseUr
   close(): Promise<void>;
 } {
   configureServices(runtime);
-  // biome-ignore lint/correctness/useHookAtTopLevel: not of React; it makes this the process's database
   return useDatabase(openDatabase({ url: databaseUrl }));
 }
