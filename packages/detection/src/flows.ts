@@ -186,7 +186,7 @@ export function isBogon(address: Address): boolean {
 /**
  * The protected host of a capture: the address with a part in most packets. Between the two ends of a conversation it is the one
  * that owns a VPN port; else the one that more different addresses write to; else the one whose own port is lower, as servers'
- * are; else the one that receives more. Undefined when no address has a part in 60 % of the packets: a tap, or a flood over a
+ * are, or that is pinged; else the one that receives more. Undefined when no address has a part in 60 % of the packets: a tap, or a flood over a
  * whole prefix.
  */
 export function inferHost(packets: Iterable<Packet>, ports: readonly VpnPort[] = []): Address | undefined {
@@ -204,7 +204,8 @@ export function inferHost(packets: Iterable<Packet>, ports: readonly VpnPort[] =
     }
     return found;
   };
-  for (const { source, destination, sourcePort, destinationPort } of packets) {
+  for (const packet of packets) {
+    const { source, destination, sourcePort, destinationPort } = packet;
     if (isGroup(destination)) continue;
     all++;
     const from = end(source);
@@ -218,7 +219,7 @@ export function inferHost(packets: Iterable<Packet>, ports: readonly VpnPort[] =
       to.packets++;
       to.received++;
       if (vpnPorts.has(destinationPort)) to.vpn++;
-      if (destinationPort < sourcePort) to.low++;
+      if (destinationPort < sourcePort || isEchoRequest(packet)) to.low++;
       if (to.writers.size < MAX_WRITERS) to.writers.add(source);
     }
   }

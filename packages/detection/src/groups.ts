@@ -1,4 +1,5 @@
 import type { Sample, Summary } from "./features.ts";
+import { isBogon, isLocal } from "./flows.ts";
 import { type Kind, resembles, vectorOfAnswer } from "./kinds.ts";
 import type { Address } from "./packet.ts";
 import { REFLECTORS } from "./reflectors.ts";
@@ -99,13 +100,16 @@ function modelOf({ samples }: Group): { head: number; port: number | undefined }
   return { head, port: ports >= samples.length * 0.6 ? destinationPort : undefined };
 }
 
-/** Ordinary protocols go their way, unless all of them say the same. */
+/** Ordinary protocols go their way, unless all of them say the same, or their senders are made up. */
 function spokenProtocols(groups: Groups): void {
   const spoken = groups.get("udp")?.samples.filter(({ speaks }) => speaks !== undefined) ?? [];
   const marks = new Map<number, number>();
   for (const { mark } of spoken) marks.set(mark, (marks.get(mark) ?? 0) + 1);
   const alike = spoken.length >= 8 && Math.max(...marks.values()) >= spoken.length * 0.5;
-  if (!alike) move(groups, "udp", undefined, ({ speaks }) => speaks !== undefined);
+  const sources = new Set(spoken.map(({ source }) => source));
+  const impossible = [...sources].filter((source) => isBogon(source) && !isLocal(source)).length;
+  const forged = impossible >= 3 && impossible >= sources.size * 0.04;
+  if (!alike && !forged) move(groups, "udp", undefined, ({ speaks }) => speaks !== undefined);
 }
 
 /** A tool that rolls the flags of its segments makes all kinds of them, but half are such as no stack sends. */

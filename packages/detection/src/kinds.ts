@@ -262,14 +262,13 @@ function isMemcached({ payload }: Packet, known: boolean): boolean {
 function isChargen({ payload }: Packet, known: boolean): boolean {
   const length = Math.min(payload.length, 72);
   if (length < 16) return false;
-  let printable = 0;
   let rising = 0;
   for (let at = 0; at < length; at++) {
     const octet = payload[at]!;
-    if ((octet >= 32 && octet < 127) || octet === 13 || octet === 10) printable++;
+    if ((octet < 32 || octet > 126) && octet !== 13 && octet !== 10) return false;
     if (at > 0 && octet - payload[at - 1]! === 1) rising++;
   }
-  return printable === length && (known || rising >= length * 0.85);
+  return known || rising >= length * 0.85;
 }
 
 /** WS-Discovery answers in SOAP. */

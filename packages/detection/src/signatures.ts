@@ -264,6 +264,8 @@ export const signatures = {
           p.empty >= 0.5 && p.samples.length >= 8 && [2.5, `${percent(p.empty)} are empty`],
           p.topMark >= 0.5 && p.samples.length >= 8 && [2.2, `${percent(p.topMark)} have the same content`],
         ),
+        // A protocol may repeat a message, but not hundreds of times a second.
+        ...when(p.topMark >= 0.9 && p.packets >= 200 && (p.peakPps ?? 0) >= 200, 1.5),
         ...first(
           p.speaks >= 0.5 && [-1, `they look like ${p.spoken}`],
           p.heads3 >= 0.6 &&
@@ -281,12 +283,12 @@ export const signatures = {
         ...when(p.sources >= 8 && p.topLength >= 0.9, 1, `${percent(p.topLength)} have the same length`),
         ...when(
           scattered && (p.sources > 3 || p.meanPayload >= 100),
-          1.5,
+          p.meanPayload >= 200 ? 4 : 1.5,
           `scattered over ${p.destinationPorts} ports`,
         ),
         ...when(isScan(p) && p.meanPayload < 100, -3.5, `one sender tried ${p.targets} addresses and ports: a scan`),
         ...when(
-          p.perSource >= 12 && p.topMark < 0.5 && !junk,
+          p.perSource >= 12 && p.topMark < 0.5 && !junk && !scattered,
           -1.2,
           `${p.perSource.toFixed(0)} packets from each sender, as in sessions`,
         ),
@@ -400,6 +402,7 @@ export const signatures = {
         ...crowd(p, 0),
         ...when(errors >= 0.5 && p.share < 0.6, -4, "mostly errors, which accompany other floods"),
         ...when(errors >= 0.5 && p.share >= 0.6, -1),
+        ...when((p.peakPps ?? 0) >= 1000, 1.2),
         ...when(pings, -3.5, "a few pings"),
         ...when(p.topMark >= 0.5 || p.meanPayload >= 200, 0.6, `${Math.round(p.meanPayload)} octets each`),
         ...when(p.packets < 10, -2),

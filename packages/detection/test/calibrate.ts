@@ -50,7 +50,9 @@ function solve(matrix: number[][], right: number[]): number[] {
 const [attack, legitimate, perScore, doubt] = fitLogistic([...outcomes("training", count)]);
 console.log("CALIBRATION", { attack, legitimate, score: perScore, doubt });
 for (const half of ["training", "held-out"] as const) {
-  const { cases, accuracy, macroF1, falseAlarms, calibrationError, f1 } = score(outcomes(half, count));
+  // Other seeds than the tests use, and than were ever looked at while the weights were chosen.
+  const first = half === "held-out" ? 1_000_001 : 1;
+  const { cases, accuracy, macroF1, falseAlarms, calibrationError, f1 } = score(outcomes(half, count, first));
   console.log(half, { cases, accuracy, macroF1, falseAlarms, calibrationError });
   const weakest = [...f1].sort(([, a], [, b]) => a - b).slice(0, 6);
   console.log("weakest:", weakest.map(([label, value]) => `${label} ${value.toFixed(3)}`).join(", "));
