@@ -26,15 +26,15 @@ const KNOWN_PEERS_FIRST = [
 ];
 
 /**
- * A source must try twice: real clients repeat after 2 to 5 s, random spoofed sources never do. The set is bounded; when
+ * A source must try twice: real clients repeat after 1 s (TCP) to 5 s (WireGuard), random spoofed sources never do. The set is bounded; when
  * it is full nobody new is remembered and the limit before it still admits a few.
  */
-const retryOnly = (name: string, admittedPps: number): string[] => [
-  `ip saddr . udp sport @${name}4 limit rate 2000/second burst 200 packets accept`,
-  `ip6 saddr . udp sport @${name}6 limit rate 2000/second burst 200 packets accept`,
+const retryOnly = (transport: "udp" | "tcp", set: string, admittedPps: number): string[] => [
+  `ip saddr . ${transport} sport @${set}4 limit rate 2000/second burst 200 packets accept`,
+  `ip6 saddr . ${transport} sport @${set}6 limit rate 2000/second burst 200 packets accept`,
   trickle(admittedPps),
-  `meta nfproto ipv4 add @${name}4 { ip saddr . udp sport }`,
-  `meta nfproto ipv6 add @${name}6 { ip6 saddr . udp sport }`,
+  `meta nfproto ipv4 add @${set}4 { ip saddr . ${transport} sport }`,
+  `meta nfproto ipv6 add @${set}6 { ip6 saddr . ${transport} sport }`,
   "drop",
 ];
 
@@ -68,7 +68,7 @@ const VPN: Record<VpnLaneClass, (port: VpnPort) => LaneMitigation | undefined> =
   data: () => undefined,
   handshake: (port) => ({
     words: `Handshakes on ${port.port}: known peers first, a stranger's second try passes, its first does not`,
-    rules: [...KNOWN_PEERS_FIRST, ...retryOnly("retry", 100)],
+    rules: [...KNOWN_PEERS_FIRST, ...retryOnly("udp", "retry", 100)],
   }),
   control: (port) => ({
     words: `Limit handshake answers on ${port.port} from senders that the server has not met`,
@@ -95,11 +95,13 @@ const HOST: Record<HostLaneClass, LaneMitigation | undefined> = {
     rules: ["ip saddr @ipsec4 accept", "ip6 saddr @ipsec6 accept", trickle(200), "drop"],
   },
   syn: {
-    words: "Drop connection requests without TCP options, and more than 20 a second from one address",
+    words:
+      "Drop connection requests without TCP options; a stranger's other requests pass at their repeat, a second later",
     rules: [
       "tcp doff 5 drop",
       "meta nfproto ipv4 update @synrate4 { ip saddr limit rate over 20/second burst 40 packets } drop",
       "meta nfproto ipv6 update @synrate6 { ip6 saddr limit rate over 20/second burst 40 packets } drop",
+      ...retryOnly("tcp", "synretry", 200),
     ],
   },
   synack: { words: "Drop connection answers that nobody here asked for", rules: [trickle(), "drop"] },

@@ -53,6 +53,8 @@ const LEARNED_SETS = [
   `set proto6 ${timed("ip6 saddr . meta l4proto", 4096, "5m")}`,
   `set retry4 ${timed("ip saddr . udp sport", 262144, "8s")}`,
   `set retry6 ${timed("ip6 saddr . udp sport", 262144, "8s")}`,
+  `set synretry4 ${timed("ip saddr . tcp sport", 262144, "8s")}`,
+  `set synretry6 ${timed("ip6 saddr . tcp sport", 262144, "8s")}`,
   `set synrate4 ${keyed("ipv4_addr", 65536, "10s")}`,
   `set synrate6 ${keyed("ipv6_addr", 65536, "10s")}`,
 ];
