@@ -37,7 +37,7 @@ await main(async () => {
   });
   await add("dashboard in Chromium", () => {
     const obstacle = onPath("chromium") ? undefined : "chromium is not installed";
-    if (!obstacle) return runVitest("dashboard", { name: "dashboard in Chromium", minutes: 8 });
+    if (!obstacle) return runVitest("dashboard", { name: "dashboard in Chromium", minutes: 10 });
     console.log(`Left out: ${obstacle}.`);
     return skipped("dashboard in Chromium", obstacle);
   });
