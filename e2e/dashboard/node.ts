@@ -157,7 +157,7 @@ const MITIGATIONS = [
   },
 ];
 
-const shares = (entries: Record<string, number>) => Object.entries(entries).map(([key, share]) => ({ key, share }));
+const shares = (...entries: [key: string, share: number][]) => entries.map(([key, share]) => ({ key, share }));
 
 /** The attack's first 40 ms: tripped after 6, rules after 9, classified after 31. */
 export const begun = (attack: Attack): AgentEvent[] => [
@@ -181,12 +181,12 @@ export const begun = (attack: Attack): AgentEvent[] => [
     ],
     profile: {
       samples: 2113,
-      sources: shares({ "198.51.100.0/24": 0.04, "203.0.113.7": 0.02, "192.0.2.44": 0.012, "100.64.12.9": 0.01 }),
+      sources: shares(["198.51.100.0/24", 0.04], ["203.0.113.7", 0.02], ["192.0.2.44", 0.012], ["100.64.12.9", 0.01]),
       distinctSources: 41_207,
-      sourcePorts: shares({ random: 0.99, "53": 0.004 }),
-      destinationPorts: shares({ "51820": 1 }),
-      lengths: shares({ "64-127": 0.91, "128-511": 0.04, "8-63": 0.04, "512+": 0.01 }),
-      ttls: shares({ "48-63": 0.52, "112-127": 0.31, "240-255": 0.12 }),
+      sourcePorts: shares(["random", 0.99], ["53", 0.004]),
+      destinationPorts: shares(["51820", 1]),
+      lengths: shares(["64-127", 0.91], ["128-511", 0.04], ["8-63", 0.04], ["512+", 0.01]),
+      ttls: shares(["48-63", 0.52], ["112-127", 0.31], ["240-255", 0.12]),
       spoofed: "yes",
     },
   },

@@ -21,7 +21,7 @@ const NODES = ["ams-01", "ams-02", "fra-01", "fra-02", "fra-03", "lon-01"];
 const PLACES: Record<string, string> = { ams: "Amsterdam", fra: "Frankfurt", lon: "London" };
 
 let dashboard: Dashboard;
-const attack = attackAt(Date.now() - 150_000);
+let attack = attackAt(Date.now());
 let attacked: ReportingNode;
 let beat: ReturnType<typeof setInterval> | undefined;
 const reports: Promise<unknown>[] = [];
@@ -43,13 +43,12 @@ beforeAll(async () => {
     nodes.map(async (node, index) => {
       const before = attackAt(now - (index + 2) * 9 * 3_600_000, 60_000 + index * 45_000, "wireguard_handshake_flood");
       await node.report([node.ready(), ...begun(before), ...ended(before, before.startedAt + 61_000)]);
-      for (const end of [now - 240_000, now - 120_000, now]) {
-        await node.report([], node.seconds(end, 120, node === attacked ? attack : undefined));
-      }
+      for (const end of [now - 240_000, now - 120_000, now]) await node.report([], node.seconds(end, 120));
     }),
   );
-  await attacked.report(begun(attack));
   await place(nodes);
+  attack = attackAt(Date.now());
+  await attacked.report(begun(attack), attacked.seconds(Date.now(), 1, attack));
   beat = setInterval(() => {
     const at = Date.now();
     for (const node of nodes)

@@ -1,3 +1,6 @@
+/** Longest hole over which the line is drawn. */
+const BRIDGED_SECONDS = 4;
+
 /** A small line of numbers over time, with spans shaded. Scales from zero unless the line would be flat against the top. */
 export function Sparkline({
   points,
@@ -23,12 +26,12 @@ export function Sparkline({
   const x = (at: number) => (((at - from) / Math.max(1, to - from)) * 1000).toFixed(1);
   const y = (value: number) => (height - 2 - (value / top) * (height - 6)).toFixed(1);
   let pen = "M";
+  let drawnAt = Number.NEGATIVE_INFINITY;
   const path = points
     .map(({ at, value }) => {
-      if (value === null) {
-        pen = "M";
-        return "";
-      }
+      if (value === null) return "";
+      if (at - drawnAt > BRIDGED_SECONDS) pen = "M";
+      drawnAt = at;
       const step = `${pen}${x(at)},${y(value)}`;
       pen = "L";
       return step;
