@@ -1,4 +1,5 @@
 import { hostLane, type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
+import { REFLECTOR_PORTS } from "@flowtriq/protocol/reflector";
 import type { HostFacts } from "./facts.ts";
 import { lanesOf } from "./lanes.ts";
 import { firstAidOf, mitigationOf, withVerdict } from "./mitigations.ts";
@@ -13,7 +14,6 @@ import {
   watchedSet,
 } from "./names.ts";
 import { portRules } from "./ports.ts";
-import { REFLECTOR_PORTS } from "./reflectors.ts";
 
 /** Hook priority at ingress: before every usual chain, so that a drop costs no connection tracking. */
 const INGRESS_PRIORITY = -500;
