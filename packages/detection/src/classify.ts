@@ -1,9 +1,10 @@
 import { type TrafficVerdict, VECTORS, type Vector } from "@flowtriq/protocol/vector";
+import type { Evidence } from "./evidence.ts";
 import type { Summary } from "./features.ts";
 import { grouped, split } from "./groups.ts";
 import type { Kind } from "./kinds.ts";
 import { type Picture, pictureOf } from "./picture.ts";
-import { type Evidence, signatures } from "./signatures.ts";
+import { signatures } from "./signatures.ts";
 
 export interface Classification {
   /** The attack, or null for legitimate traffic (a reconnect storm is that too). */
@@ -172,7 +173,7 @@ function words(evidence: Evidence[], direction: 1 | -1): string[] {
  * A logistic of the margin, fitted by test/calibrate.ts on 2,500 generated cases of the training half of the parameters; the
  * held-out half measures the error of what it promises.
  */
-const CALIBRATION = { attack: 1.3, legitimate: 0.7, score: 1.35, doubt: -2.2 };
+const CALIBRATION = { attack: 1.3, legitimate: 0.7, score: 1.35, doubt: -2.6 };
 
 /** Probability that a verdict with this margin is right. */
 function calibrate({ legitimate, score, doubt }: Margin): number {
