@@ -1,10 +1,9 @@
-import { once } from "node:events";
 import fs from "node:fs";
-import { createServer, connect as dial, type Server, type Socket } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { flood } from "@flowtriq/lab/flood";
+import { Link } from "@flowtriq/lab/link";
 import { startMeter } from "@flowtriq/lab/meter";
 import { createTopology, type Topology } from "@flowtriq/lab/namespaces";
 import { startWireguard } from "@flowtriq/lab/wireguard";
@@ -14,45 +13,6 @@ import { type Stack, startStack } from "../../infra/local/stack.mjs";
 import { MINIMAL, type RunningAgent, startAgent } from "./agent.ts";
 
 const isRoot = process.getuid?.() === 0;
-
-/** A way to the service that can be cut and mended, as a network can. */
-class Wire {
-  readonly #target: URL;
-  readonly #sockets = new Set<Socket>();
-  #server: Server | undefined;
-  port = 0;
-
-  constructor(target: string) {
-    this.#target = new URL(target);
-  }
-
-  async mend(host: string): Promise<void> {
-    const server = createServer((near) => {
-      const far = dial(Number(this.#target.port), this.#target.hostname);
-      for (const socket of [near, far]) {
-        this.#sockets.add(socket);
-        socket.on("error", () => {});
-        socket.on("close", () => {
-          near.destroy();
-          far.destroy();
-          this.#sockets.delete(socket);
-        });
-      }
-      near.pipe(far).pipe(near);
-    });
-    server.listen(this.port, host);
-    await once(server, "listening");
-    this.#server = server;
-    this.port = (server.address() as { port: number }).port;
-  }
-
-  async cut(): Promise<void> {
-    const closed = this.#server && once(this.#server, "close");
-    this.#server?.close();
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
-  }
-}
 
 // Namespaces and rules are root's.
 describe.skipIf(!isRoot)("with the service out of reach during the attack", () => {
@@ -75,15 +35,14 @@ describe.skipIf(!isRoot)("with the service out of reach during the attack", () =
 
   test("the node behaves the same, and every event arrives once when the service is back", async () => {
     await startWireguard(lab);
-    const wire = new Wire(stack.ingestUrl);
-    await wire.mend(lab.management!.host);
+    const link = await Link.open(stack.ingestUrl, lab.management!.host);
     agent = await startAgent(lab, {
       ...MINIMAL,
-      service: { url: `http://${lab.management!.host}:${wire.port}`, token: stack.demo!.enrolmentToken },
+      service: { url: link.url, token: stack.demo!.enrolmentToken },
     });
     await agent.waitFor("policy.applied");
     const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} });
-    await wire.cut();
+    await link.cut();
 
     const meter = await startMeter(lab);
     const attack = await flood(lab, { attack: "udp_random", pps: 100_000, seconds: 3, port: 51820 });
@@ -94,7 +53,7 @@ describe.skipIf(!isRoot)("with the service out of reach during the attack", () =
     const ended = await agent.waitFor("attack.ended", undefined, 40_000);
     expect(await sql`select id from incident`).toHaveLength(0);
 
-    await wire.mend(lab.management!.host);
+    await link.mend();
     const deadline = Date.now() + 40_000;
     let row: Record<string, unknown> | undefined;
     while (row?.status !== "ended" && Date.now() < deadline) {

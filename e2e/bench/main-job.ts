@@ -2,14 +2,13 @@
  * `npm run bench -- main-job`: a real attack on a real WireGuard server, through the whole product, twenty times: kernel, agent,
  * ingest, database, alert, browser. Everything on this machine shares its cores, the flood included.
  */
-import { once } from "node:events";
 import fs from "node:fs";
-import { createServer, connect as dial, type Server } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { startReceiver } from "@flowtriq/fakes/receiver";
 import { flood } from "@flowtriq/lab/flood";
+import { Link } from "@flowtriq/lab/link";
 import { type Meter, startMeter, timeToFirstDrop } from "@flowtriq/lab/meter";
 import { createTopology, type Topology } from "@flowtriq/lab/namespaces";
 import { combine, probe } from "@flowtriq/lab/probe";
@@ -71,15 +70,15 @@ async function bench(): Promise<void> {
   undo.push(() => lab.destroy());
   const wireguard = await startWireguard(lab);
   const meter = await startMeter(lab);
-  const forward = await forwardTo(stack.ingestUrl, lab);
-  undo.push(() => forward.close());
+  const link = await Link.open(stack.ingestUrl, lab.management!.host);
+  undo.push(() => link.cut());
   const stored = await listenForStored(stack.databaseUrl);
   undo.push(() => stored.end());
   const agent = await startAgent(lab, {
     ...MINIMAL,
     policy: { quietSeconds: QUIET_SECONDS },
     service: {
-      url: `http://${lab.management!.host}:${(forward.address() as { port: number }).port}`,
+      url: link.url,
       token: stack.demo!.enrolmentToken,
     },
   });
@@ -266,20 +265,4 @@ async function shownAt(page: Page, incident: string): Promise<number> {
     await delay(20);
   }
   throw new Error("the browser did not show the incident within 20 s");
-}
-
-/** Ingest listens on loopback; the agent reaches it over the lab's management link. */
-async function forwardTo(ingestUrl: string, lab: Topology): Promise<Server> {
-  const { hostname, port } = new URL(ingestUrl);
-  const server = createServer((near) => {
-    const far = dial(Number(port), hostname);
-    near.pipe(far).pipe(near);
-    near.on("error", () => far.destroy());
-    far.on("error", () => near.destroy());
-    near.on("close", () => far.destroy());
-    far.on("close", () => near.destroy());
-  });
-  server.listen(0, lab.management!.host);
-  await once(server, "listening");
-  return server;
 }

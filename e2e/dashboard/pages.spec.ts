@@ -47,7 +47,7 @@ beforeAll(async () => {
     }),
   );
   await place(nodes);
-  attack = attackAt(Date.now());
+  attack = attackAt(Date.now() - 80);
   await attacked.report(begun(attack), attacked.seconds(Date.now(), 1, attack));
   beat = setInterval(() => {
     const at = Date.now();

@@ -2,10 +2,10 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, connect as dial, type Server } from "node:net";
 import { join } from "node:path";
 import { type Delivery, type Receiver, startReceiver } from "@flowtriq/fakes/receiver";
 import { flood } from "@flowtriq/lab/flood";
+import { Link } from "@flowtriq/lab/link";
 import { createTopology, start, sweep, type Topology } from "@flowtriq/lab/namespaces";
 import { combine, type ProbeResult, probe } from "@flowtriq/lab/probe";
 import { startWireguard } from "@flowtriq/lab/wireguard";
@@ -52,8 +52,8 @@ export async function demonstrate(settings: DemoSettings, leave: Promise<void>):
     undo.push(() => receiver.stop());
     const listening = await listenForStored(settings.databaseUrl, timeline);
     undo.push(() => listening.end());
-    const forward = await forwardTo(settings.ingestUrl, lab);
-    undo.push(() => forward.close());
+    const link = await Link.open(settings.ingestUrl, lab.management!.host);
+    undo.push(() => link.cut());
 
     const seen = new Seen();
     let played = false;
@@ -70,7 +70,7 @@ export async function demonstrate(settings: DemoSettings, leave: Promise<void>):
       if (words) timeline.add(momentOf(event), words);
     });
     undo.push(() => follower.close());
-    const agent = runAgent(settings, lab, forward, events);
+    const agent = runAgent(settings, lab, link, events);
     undo.push(() => end(agent));
     const agentEnded = once(agent, "exit").then(([code]) => {
       const log = readFileSync(join(settings.dir, "agent.log"), "utf8").trimEnd().split("\n").slice(-10).join("\n");
@@ -184,31 +184,13 @@ export async function listenForStored(url: string, timeline: Timeline) {
   return sql;
 }
 
-/** Ingest listens on loopback; the agent reaches it over the lab's management link, through this. */
-async function forwardTo(ingestUrl: string, lab: Topology): Promise<Server> {
-  const { hostname, port } = new URL(ingestUrl);
-  const server = createServer((near) => {
-    const far = dial(Number(port), hostname);
-    near.pipe(far).pipe(near);
-    near.on("error", () => far.destroy());
-    far.on("error", () => near.destroy());
-    near.on("close", () => far.destroy());
-    far.on("close", () => near.destroy());
-  });
-  server.listen(0, lab.management!.host);
-  await once(server, "listening");
-  server.unref();
-  return server;
-}
-
-function runAgent(settings: DemoSettings, lab: Topology, forward: Server, events: string): ChildProcess {
-  const { port } = forward.address() as { port: number };
+function runAgent(settings: DemoSettings, lab: Topology, link: Link, events: string): ChildProcess {
   const config = {
     interfaces: ["eth0"],
     ports: [{ port: ATTACK.port, transport: "udp", protocol: "wireguard" }],
     mode: "enforce",
     stateDir: join(settings.dir, "state"),
-    service: { url: `http://${lab.management!.host}:${port}`, token: settings.enrolmentToken },
+    service: { url: link.url, token: settings.enrolmentToken },
   };
   const file = join(settings.dir, "agent.json");
   writeFileSync(file, JSON.stringify(config, null, 2), { mode: 0o600 });
