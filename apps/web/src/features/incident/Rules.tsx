@@ -38,6 +38,7 @@ export function Rules({ incident }: { incident: IncidentFacts }) {
           value={hits}
           show={({ packets, bytes }) => <span title={`${brief(bytes)} bytes`}>{count(packets)}</span>}
           because="Read from the kernel when the rule is removed"
+          word={status === "open" ? "not yet" : "unknown"}
         />
       ),
     },
