@@ -23,7 +23,8 @@ const LEARN_PRIORITY = -350;
 /** After source NAT (100), so that what is learned is what the wire carries. */
 const ASKED_PRIORITY = 310;
 
-const SAMPLE_BYTES = 128;
+/** As far as the mac1 of a WireGuard initiation over IPv6. */
+const SAMPLE_BYTES = 192;
 /** Samples that one lane may hand up at once, and all lanes together. */
 const LANE_BURST = 64;
 const TOTAL_BURST = 200;
