@@ -183,7 +183,7 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     const { arrived, passed } = await meter.read();
     expect(arrived.packets).toBeGreaterThan(5_000);
     expect(passed.packets).toBe(0);
-    await agentCommand(lab, "withdraw", "--all", "--config", agent.configFile);
+    await agentCommand(lab, "withdraw", "--all");
     expect(await tableStands(lab)).toBe(false);
     await attack.stop();
     await meter.stop();
@@ -193,12 +193,12 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     agent = await startAgent(lab, QUICK);
     const attack = await flood(lab, { attack: "udp_random", pps: 20_000, seconds: 4, port: 51820 });
     await agent.waitFor("mitigation.applied");
-    await agentCommand(lab, "withdraw", "--all", "--config", agent.configFile);
+    await agentCommand(lab, "withdraw", "--all");
     expect(await tableStands(lab)).toBe(false);
     await agent.waitFor("mitigation.removed", ({ reason }) => reason === "withdrawn");
     await attack.result;
     expect(await tableStands(lab)).toBe(false);
-    const { stdout } = await agentCommand(lab, "status", "--config", agent.configFile, "--json");
+    const { stdout } = await agentCommand(lab, "status", "--json");
     expect(JSON.parse(stdout)).toMatchObject({ standingDown: true });
   });
 

@@ -3,6 +3,7 @@ import type { Mac1Key } from "@flowtriq/detection/mac1";
 import { mac1Key } from "@flowtriq/detection/mac1";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
+import { nameOf } from "@flowtriq/mitigation/names";
 import { NO_PLAN, type Plan, type PlannedAttack, plan } from "@flowtriq/mitigation/plan";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 import type { AgentConfig } from "@flowtriq/protocol/config";
@@ -10,12 +11,12 @@ import { LaneId, type VpnPort } from "@flowtriq/protocol/lane";
 import type { Observation } from "@flowtriq/protocol/observation";
 import type { NodePolicy, Policy } from "@flowtriq/protocol/policy";
 import { localPolicy } from "./config.ts";
-import { endedFields, measuredFields, startedFields } from "./events.ts";
+import { eventsOf, removed } from "./events.ts";
 import { Firewall } from "./firewall.ts";
 import { discoverPorts, watchedInterfaces } from "./host.ts";
 import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
-import { iso, newId, type Sink } from "./sink.ts";
+import { newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
@@ -164,7 +165,7 @@ export class Agent {
   withdrawAll(): void {
     this.#standDown = true;
     this.#firewall.remove();
-    for (const attack of this.#detector.attacks) this.#removed(attack, "withdrawn");
+    for (const attack of this.#detector.attacks) this.#sink.emit(removed(attack, "withdrawn", Date.now(), []));
     this.#plan = NO_PLAN;
     clearTimeout(this.#timer);
     this.#save();
@@ -175,9 +176,9 @@ export class Agent {
     const attack = this.#detector.attacks.find(({ id }) => id === attackId);
     if (!attack || this.#withdrawn.has(attackId)) return false;
     this.#withdrawn.add(attackId);
-    const removed = this.#plan.byAttack.has(attackId);
+    const inForce = this.#plan.byAttack.has(attackId);
     this.#enforce();
-    if (removed) this.#removed(attack, "withdrawn");
+    if (inForce) this.#sink.emit(removed(attack, "withdrawn", Date.now(), this.#hitsOf(attack)));
     return true;
   }
 
@@ -282,8 +283,9 @@ export class Agent {
   }
 
   #tick(): void {
-    const now = Date.now();
     const counts = this.#firewall.counts();
+    // After the reading: a stall before it must not make the rate look higher.
+    const now = Date.now();
     if (!counts) {
       this.#reload();
       return;
@@ -355,37 +357,14 @@ export class Agent {
     if (changes.length === 0) return;
     const before = this.#plan;
     this.#enforce();
-    for (const { kind, at, attack, profile } of changes) {
-      if (kind === "started") {
-        this.#sink.emit({ event: "attack.started", at: iso(at), ...measuredFields(attack), ...startedFields(attack) });
-      } else if (kind === "classified") {
-        this.#sink.emit({
-          event: "attack.classified",
-          firstPacketAt: iso(attack.firstPacketAt),
-          at: iso(at),
-          ...measuredFields(attack),
-          evidence: attack.evidence.slice(0, 16),
-          profile,
-        });
-      } else {
-        if (before.byAttack.has(attack.id)) this.#removed(attack, "ended", at);
-        this.#sink.emit({ event: "attack.ended", at: iso(at), ...measuredFields(attack), ...endedFields(attack) });
-        this.#withdrawn.delete(attack.id);
-      }
-      this.#announce(before, attack.id);
+    const plans = { before, now: this.#plan, appliedAt: this.#appliedAt };
+    for (const change of changes) {
+      for (const event of eventsOf(change, plans, (attack) => this.#hitsOf(attack))) this.#sink.emit(event);
+      if (change.kind === "ended") this.#withdrawn.delete(change.attack.id);
     }
     this.#quietly(() => this.#options.state.writeAttacks(Date.now(), this.#detector.attacks));
   }
 
-  /** Says which mitigations are new for this attack. */
-  #announce(before: Plan, attackId: string): void {
-    const now = this.#plan.byAttack.get(attackId);
-    if (!now) return;
-    const known = before.byAttack.get(attackId);
-    const same = known && known.dryRun === now.dryRun && known.mitigations.length === now.mitigations.length;
-    if (same) return;
-    this.#sink.emit({ event: "mitigation.applied", at: iso(this.#appliedAt), attack: attackId, ...now });
-  }
   #appliedAt = 0;
 
   #planned(): PlannedAttack[] {
@@ -405,11 +384,9 @@ export class Agent {
     this.#appliedAt = this.#renewedAt = Date.now();
   }
 
-  #removed(attack: Attack, reason: "ended" | "withdrawn", at = Date.now()): void {
-    const hits = this.#standDown
-      ? []
-      : attack.lanes.map((lane) => ({ id: `mit_${lane.replaceAll(":", "_")}`, ...this.#firewall.hits(lane) }));
-    this.#sink.emit({ event: "mitigation.removed", at: iso(at), attack: attack.id, reason, hits });
+  #hitsOf(attack: Attack) {
+    if (this.#standDown) return [];
+    return attack.lanes.map((lane) => ({ id: `mit_${nameOf(lane)}`, ...this.#firewall.hits(lane) }));
   }
 
   #save(): void {

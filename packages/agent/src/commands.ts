@@ -1,16 +1,16 @@
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 import { readConfig } from "./config.ts";
-import { askAgent } from "./control.ts";
-import { nft } from "./host.ts";
+import { askAgent, controlSocket } from "./control.ts";
 import { NftSocket } from "./netlink.ts";
 import { Problem } from "./problem.ts";
 import { statusText } from "./status.ts";
+import { nft } from "./system.ts";
 
 const NAME = DEFAULT_BRAND.agentName;
 /** No agent runs: systemctl's code for "not running". */
 const EXIT_NOT_RUNNING = 3;
 
-const socketOf = (configFile: string | undefined) => `${readConfig(configFile).stateDir}/control.sock`;
+const socketOf = (configFile: string | undefined) => controlSocket(readConfig(configFile).stateDir);
 
 /** What the running agent sees and does, as text or as it is. */
 export async function status(configFile: string | undefined, json: boolean): Promise<unknown> {

@@ -1,13 +1,26 @@
 import fs from "node:fs";
 import net from "node:net";
+import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 
 /**
- * The running agent's local door: one JSON line in, one out, over a socket in the state folder (mode 0600: whoever may write
- * there may command). Used by `status` and `withdraw`.
+ * The running agent's local door: one JSON line in, one out. There is one agent in a network namespace, so its socket is named
+ * by that namespace, in a folder that only the agent's user may enter: whoever may go there may command.
  */
 export type Command = { command: "status" } | { command: "withdraw"; attack: string } | { command: "withdraw-all" };
 
 const MAX_LINE = 4_096;
+const RUNTIME_DIR = `/run/${DEFAULT_BRAND.agentName}`;
+
+/** Where the agent of this network namespace listens; in its state folder where /run is not writable. */
+export function controlSocket(stateDir: string): string {
+  try {
+    fs.mkdirSync(RUNTIME_DIR, { recursive: true, mode: 0o700 });
+    fs.accessSync(RUNTIME_DIR, fs.constants.W_OK);
+    return `${RUNTIME_DIR}/net-${fs.statSync("/proc/self/ns/net").ino}.sock`;
+  } catch {
+    return `${stateDir}/control.sock`;
+  }
+}
 
 export function serveControl(path: string, handle: (command: Command) => unknown): { close: () => void } {
   fs.rmSync(path, { force: true });

@@ -1,9 +1,58 @@
-import type { Attack } from "@flowtriq/detection/detect";
+import type { Attack, Change } from "@flowtriq/detection/detect";
+import type { Plan } from "@flowtriq/mitigation/plan";
+import type { AgentEventOf } from "@flowtriq/protocol/event";
 import { portOf } from "@flowtriq/protocol/lane";
-import { iso } from "./sink.ts";
+import { iso, type NewEvent } from "./sink.ts";
+
+type Hits = AgentEventOf<"mitigation.removed">["hits"];
+type Why = AgentEventOf<"mitigation.removed">["reason"];
+
+/** What a change of an attack, and of the rules that follow from it, is told as. Times are epoch milliseconds. */
+export function eventsOf(
+  { kind, at, attack, profile }: Change,
+  plans: { before: Plan; now: Plan; appliedAt: number },
+  hits: (attack: Attack) => Hits,
+): NewEvent[] {
+  const events: NewEvent[] = [];
+  const base = { at: iso(at), ...measuredFields(attack) };
+  if (kind === "started") events.push({ event: "attack.started", ...base, ...startedFields(attack) });
+  if (kind === "classified") {
+    const firstPacketAt = iso(attack.firstPacketAt);
+    events.push({
+      event: "attack.classified",
+      ...base,
+      firstPacketAt,
+      evidence: attack.evidence.slice(0, 16),
+      profile,
+    });
+  }
+  const applied = newlyApplied(plans.before, plans.now, attack.id);
+  if (applied) events.push({ event: "mitigation.applied", at: iso(plans.appliedAt), attack: attack.id, ...applied });
+  if (kind === "ended") {
+    if (plans.before.byAttack.has(attack.id)) events.push(removed(attack, "ended", at, hits(attack)));
+    events.push({ event: "attack.ended", ...base, ...endedFields(attack) });
+  }
+  return events;
+}
+
+export const removed = (attack: Attack, reason: Why, at: number, hits: Hits): NewEvent => ({
+  event: "mitigation.removed",
+  at: iso(at),
+  attack: attack.id,
+  reason,
+  hits,
+});
+
+/** The mitigations of an attack, if there are others than before. */
+function newlyApplied(before: Plan, now: Plan, attackId: string) {
+  const wanted = now.byAttack.get(attackId);
+  const known = before.byAttack.get(attackId);
+  const same = known?.dryRun === wanted?.dryRun && known?.mitigations.length === wanted?.mitigations.length;
+  return same ? undefined : wanted;
+}
 
 /** What every event of an attack says about it. */
-export function measuredFields(attack: Attack) {
+function measuredFields(attack: Attack) {
   const lane = attack.lanes[0]!;
   return {
     attack: attack.id,
@@ -19,15 +68,13 @@ export function measuredFields(attack: Attack) {
   };
 }
 
-export function startedFields(attack: Attack) {
-  return {
-    firstPacketAt: iso(attack.firstPacketAt),
-    trippedAt: iso(attack.trippedAt),
-    tunnelsBefore: attack.tunnelsBefore,
-  };
-}
+const startedFields = (attack: Attack) => ({
+  firstPacketAt: iso(attack.firstPacketAt),
+  trippedAt: iso(attack.trippedAt),
+  tunnelsBefore: attack.tunnelsBefore,
+});
 
-export function endedFields(attack: Attack) {
+function endedFields(attack: Attack) {
   const { tunnelsBefore, tunnelsLowest } = attack;
   return {
     startedAt: iso(attack.startedAt),

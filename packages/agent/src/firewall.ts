@@ -13,9 +13,9 @@ import {
 import { toNftables, toRemoval } from "@flowtriq/mitigation/nftables";
 import { NO_PLAN, type Plan } from "@flowtriq/mitigation/plan";
 import type { LaneId } from "@flowtriq/protocol/lane";
-import { nft } from "./host.ts";
 import { type CounterValue, ENOENT, NetlinkError, NftSocket } from "./netlink.ts";
 import { Problem } from "./problem.ts";
+import { nft } from "./system.ts";
 
 const NOTHING: CounterValue = { packets: 0, bytes: 0 };
 

@@ -1,19 +1,9 @@
-import { execFileSync } from "node:child_process";
-import fs from "node:fs";
 import os from "node:os";
 import type { AgentConfig } from "@flowtriq/protocol/config";
 import { VpnPort } from "@flowtriq/protocol/lane";
 import { Problem } from "./problem.ts";
+import { interfaceNames, lines } from "./system.ts";
 import { wireguardInterfaces } from "./tunnels.ts";
-
-/** Interfaces of this network namespace, from /proc (sysfs may show another namespace's). */
-export const interfaceNames = (): string[] =>
-  fs
-    .readFileSync("/proc/net/dev", "utf8")
-    .split("\n")
-    .slice(2)
-    .map((line) => line.slice(0, line.indexOf(":")).trim())
-    .filter((name) => name !== "" && name !== "lo");
 
 /** The interfaces to watch: those named, or those of the default routes. */
 export function watchedInterfaces(config: AgentConfig): string[] {
@@ -36,13 +26,6 @@ export function watchedInterfaces(config: AgentConfig): string[] {
   return routed;
 }
 
-const lines = (path: string): string[] => {
-  try {
-    return fs.readFileSync(path, "utf8").trim().split("\n");
-  } catch {
-    return [];
-  }
-};
 const defaultRoutes4 = () =>
   lines("/proc/net/route").flatMap((line) => {
     const [name, destination, , , , , , mask] = line.split("\t");
@@ -82,36 +65,6 @@ const listeningUdp = (): number[] =>
       .slice(1)
       .map((line) => Number.parseInt(line.trim().split(/\s+/)[1]?.split(":")[1] ?? "0", 16)),
   );
-
-const SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
-/** Environment for the system's own tools: their directories, and answers in English. */
-export const toolEnv = { PATH: `${process.env.PATH ?? ""}:${SBIN}`, LC_ALL: "C" };
-
-/** Runs `nft` on a script. Errors become Problems that say what to do. */
-export function nft(args: string[], script?: string): string {
-  try {
-    return execFileSync("nft", args, {
-      input: script,
-      env: toolEnv,
-      encoding: "utf8",
-      stdio: ["pipe", "pipe", "pipe"],
-      timeout: 15_000,
-    });
-  } catch (error) {
-    const { code, stderr } = error as { code?: string; stderr?: string };
-    if (code === "ENOENT") throw new Problem("nft is not installed", "Install the package nftables.", 1, error);
-    const said = (stderr ?? (error as Error).message).trim();
-    if (/Operation not permitted/.test(said)) {
-      throw new Problem(
-        "not permitted to change the kernel's rules",
-        "Run as root, or with CAP_NET_ADMIN and CAP_NET_RAW.",
-        1,
-        error,
-      );
-    }
-    throw new Problem(`nft refused: ${said.split("\n").slice(0, 3).join(" / ")}`, "Nothing was changed.", 1, error);
-  }
-}
 
 /** Name, kernel and a stable id of this machine. */
 export function machine(stateId: string): { hostname: string; kernel: string; machineId: string } {

@@ -11,9 +11,9 @@ import type { AgentConfig } from "@flowtriq/protocol/config";
 import { isVector } from "@flowtriq/protocol/event";
 import { VpnPort } from "@flowtriq/protocol/lane";
 import { localPolicy, readConfig } from "./config.ts";
-import { endedFields, measuredFields, startedFields } from "./events.ts";
+import { eventsOf } from "./events.ts";
 import { EXIT_CONFIG, Problem } from "./problem.ts";
-import { iso, type NewEvent } from "./sink.ts";
+import type { NewEvent } from "./sink.ts";
 
 /** Ports that a capture is read with when no configuration says otherwise. */
 const DEFAULT_PORTS = [
@@ -126,20 +126,9 @@ class EventWriter {
     this.#json = json;
   }
 
-  change({ kind, at, attack, profile }: Change, before: Plan, now: Plan): void {
-    if (kind === "started")
-      this.#emit(at, { event: "attack.started", ...measuredFields(attack), ...startedFields(attack) });
-    else if (kind === "classified") {
-      this.#emit(at, { event: "attack.classified", ...measuredFields(attack), evidence: attack.evidence, profile });
-    }
-    const applied = now.byAttack.get(attack.id);
-    const known = before.byAttack.get(attack.id);
-    if (applied && applied.mitigations.length !== known?.mitigations.length) {
-      this.#emit(at, { event: "mitigation.applied", attack: attack.id, ...applied });
-    }
-    if (kind !== "ended") return;
-    if (known) this.#emit(at, { event: "mitigation.removed", attack: attack.id, reason: "ended", hits: [] });
-    this.#emit(at, { event: "attack.ended", ...measuredFields(attack), ...endedFields(attack) });
+  change(change: Change, before: Plan, now: Plan): void {
+    const plans = { before, now, appliedAt: change.at };
+    for (const event of eventsOf(change, plans, () => [])) this.#emit(event);
   }
 
   summary(
@@ -157,8 +146,8 @@ class EventWriter {
     );
   }
 
-  #emit(at: number, event: NewEvent): void {
-    const whole = { ...event, at: iso(at), id: `evt_replay${String(++this.#events).padStart(8, "0")}` };
+  #emit(event: NewEvent): void {
+    const whole = { ...event, id: `evt_replay${String(++this.#events).padStart(8, "0")}` };
     this.#print(
       this.#json
         ? whole

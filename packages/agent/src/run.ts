@@ -1,6 +1,6 @@
 import type { AgentConfig } from "@flowtriq/protocol/config";
 import { Agent } from "./agent.ts";
-import { serveControl } from "./control.ts";
+import { controlSocket, serveControl } from "./control.ts";
 import { discoverPorts, machine } from "./host.ts";
 import { Problem } from "./problem.ts";
 import { Sink } from "./sink.ts";
@@ -20,15 +20,16 @@ export async function run(config: AgentConfig, eventsFile: string | undefined): 
   let uplink: Uplink | undefined;
   const sink = new Sink({ file: eventsFile, spool, onEvent: () => uplink?.wake() });
   const agent = new Agent({ config, state, sink, onObservation: (seen) => uplink?.observe(seen) });
+  // Before the first rule is in the kernel, so that no signal can leave it there.
+  const stopped = new Promise<string>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => resolve(signal));
+  });
   await agent.start();
-  const control = serveControl(state.file("control.sock"), (command) => {
+  const control = serveControl(controlSocket(state.path), (command) => {
     if (command.command === "status") return agent.status();
     if (command.command === "withdraw") return { withdrawn: agent.withdraw(command.attack) };
     agent.withdrawAll();
     return { withdrawn: true };
-  });
-  const stopped = new Promise<string>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => resolve(signal));
   });
   if (config.service && spool) {
     void connect(config.service, state, spool, agent, sink).then((connected) => {

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
 import { promisify } from "node:util";
-import { interfaceNames, toolEnv } from "./host.ts";
+import { interfaceNames, toolEnv } from "./system.ts";
 
 /** A peer of a WireGuard interface as the daemon or the kernel reports it; times in epoch seconds, 0: never. */
 export type WireguardPeer = { endpoint: { address: string; port: number } | undefined; latestHandshake: number };
