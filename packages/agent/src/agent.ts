@@ -25,6 +25,8 @@ import { warmUp } from "./warm-up.ts";
 /** The counters are read once a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
 const PEACE_MS = 1_000;
 const WAR_MS = 100;
+/** An attack that goes on needs less: its rules stand, and its end is a matter of seconds. */
+const SIEGE_MS = 250;
 const CURIOUS_MS = 20;
 const TUNNELS_PEACE_MS = 2_000;
 const TUNNELS_WAR_MS = 1_000;
@@ -255,7 +257,12 @@ export class Agent {
     return attacks.map(({ id }) => id);
   }
 
-  #schedule(after = this.#detector.alert ? WAR_MS : untilNextSecond()): void {
+  #rhythm(): number {
+    if (!this.#detector.alert) return untilNextSecond();
+    return this.#detector.busy(Date.now()) ? WAR_MS : SIEGE_MS;
+  }
+
+  #schedule(after = this.#rhythm()): void {
     this.#tickEvery = after;
     this.#timer = setTimeout(() => {
       this.#tick();
@@ -265,7 +272,7 @@ export class Agent {
 
   /** A trip has made us curious: a reading now and one soon tell the rate of what is going on. */
   #hurry(): void {
-    if (this.#tickEvery <= WAR_MS || !this.#detector.alert || this.#standDown) return;
+    if (this.#tickEvery <= SIEGE_MS || !this.#detector.alert || this.#standDown) return;
     clearTimeout(this.#timer);
     this.#tick();
     this.#schedule(CURIOUS_MS);

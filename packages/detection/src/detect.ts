@@ -69,6 +69,8 @@ const SUSTAINED_MS = 900;
 const UNRECOGNISED_FACTOR = 3;
 /** One session that nobody issued may be a tunnel older than the agent: up to this rate it is left alone. */
 const LONE_SESSION_PPS = 25_000;
+/** An attack is followed closely for this long; then its course is known. */
+const BUSY_MS = 5_000;
 /** A peak is a rate over at least this long. */
 const PEAK_MS = 90;
 /** As many senders, or sessions, as one household has. */
@@ -125,6 +127,12 @@ export class Detector {
   /** True while counters should be read ten times a second. */
   get alert(): boolean {
     return this.#live.size > 0 || this.#suspicions.size > 0;
+  }
+
+  /** True while an attack's beginning or end may be missed by reading less often. */
+  busy(at: number): boolean {
+    if (this.#suspicions.size > 0) return true;
+    return [...this.#live.values()].some(({ attack }) => at - attack.startedAt < BUSY_MS);
   }
 
   get baselines(): Baselines {
