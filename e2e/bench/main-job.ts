@@ -117,7 +117,7 @@ async function bench(): Promise<void> {
       "While attacked:",
       one(
         "tunnel pings lost, both attacks, roaming",
-        `${pings.lost} of ${pings.sent} (longest gap ${pings.longestGapMs.toFixed(0)} ms)`,
+        `${pings.lost} of ${pings.sent} (${pings.late} late; longest gap ${pings.longestGapMs.toFixed(0)} ms)`,
         "0 of >= 600",
       ),
       ...war.lines,

@@ -35,7 +35,7 @@ const RENEWALS_PER_LEASE = 4;
 const SAVE_MS = 600_000;
 /** Rewriting rules is not free: learned thresholds reach the kernel at most this often. */
 const RETUNE_MS = 10_000;
-const RELEASE_MS = 10_000;
+const RELEASE_MS = 5_000;
 const SNAPLEN = 192;
 
 /** In peace a reading falls just behind each full second, so that observations are whole seconds. */
