@@ -6,7 +6,9 @@ import { flood } from "@flowtriq/lab/flood";
 import { startMeter } from "@flowtriq/lab/meter";
 import { createTopology, FAMILIES, run, start, type Topology } from "@flowtriq/lab/namespaces";
 import { combine, type Probe, probe } from "@flowtriq/lab/probe";
+import { bearableLoss, type ProcessorTimes, processorTimes } from "@flowtriq/lab/stolen";
 import { startWireguard, type Wireguard } from "@flowtriq/lab/wireguard";
+import { TRICKLE_PPS } from "@flowtriq/mitigation/mitigations";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   AGENT,
@@ -29,6 +31,7 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
   let wireguard: Wireguard;
   let agent: RunningAgent | undefined;
   let probes: Probe[] = [];
+  let times: ProcessorTimes;
 
   beforeAll(async () => {
     lab = await createTopology({ clients: 2 });
@@ -48,6 +51,7 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
   });
 
   const startProbes = async () => {
+    times = processorTimes();
     probes = wireguard.clients.map((client) =>
       probe({ namespace: client.host.namespace, target: wireguard.address[4], intervalMs: 50 }),
     );
@@ -79,7 +83,7 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     expect(passed.packets / sent).toBeLessThan(0.03);
     expect(ended).toMatchObject({ attack: started.attack, usersDisconnected: 0, packets: expect.closeTo(sent, -4) });
     const tunnels = await stopProbes();
-    expect(tunnels.lost).toBe(0);
+    expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
     expect(tunnels.sent).toBeGreaterThan(100);
     expect(agent.events().map(({ event }) => event)).toEqual([
       "agent.ready",
@@ -101,14 +105,18 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     await agent.waitFor("mitigation.applied");
     await delay(500);
     const before = await meter.read();
+    const applied = Date.now();
     // The client is met again at another address by the index that the server issued, not by where it was.
     await wireguard.clients[0]!.roam({ port: 41999 });
     await attack.result;
     const after = await meter.read();
     await meter.stop();
-    const arrived = after.arrived.packets - before.arrived.packets;
-    expect((after.passed.packets - before.passed.packets) / arrived).toBeLessThan(0.001);
-    expect((await stopProbes()).lost).toBe(0);
+    expect(after.arrived.packets - before.arrived.packets).toBeGreaterThan(50_000);
+    // Only the trickle for sessions that nobody knows: a number a second, whatever the rate of the flood.
+    const seconds = (Date.now() - applied) / 1000;
+    expect(after.passed.packets - before.passed.packets).toBeLessThanOrEqual(TRICKLE_PPS * (seconds + 1));
+    const tunnels = await stopProbes();
+    expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
   });
 
   test("observe mode drops nothing and counts what it would have dropped", async () => {

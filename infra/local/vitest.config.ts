@@ -17,6 +17,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          // Whole captures cut at every length take their time on a busy machine.
+          testTimeout: 60_000,
           include: ["{packages,apps}/*/{src,test}/**/*.test.{ts,tsx}"],
           exclude: [...IGNORED, ...NAMESPACES, "**/*.{db,net}.test.ts", ...STORES.map((room) => `${room}/**`)],
         },

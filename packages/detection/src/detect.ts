@@ -190,23 +190,23 @@ export class Detector {
     this.rates = ratesBetween(previous.counts, counts, seconds);
     const changes: Change[] = [];
     for (const live of this.#live.values()) changes.push(...this.#measure(at, live, counts, previous));
-    for (const [lane, rate] of this.rates) changes.push(...this.#watch(at, lane, rate, seconds));
+    for (const [lane, rate] of this.rates)
+      changes.push(...this.#watch(at, lane, rate, seconds, previous.counts.get(lane)));
     return changes;
   }
 
   #suspect(at: number, lane: LaneId, packet: Packet): Suspicion {
     let suspicion = this.#suspicions.get(lane);
     if (!suspicion || at - suspicion.last > SUSPECT_FORGOTTEN_MS) {
-      suspicion = this.#newSuspicion(at, lane, undefined);
+      suspicion = this.#newSuspicion(at, lane, this.#previous?.counts.get(lane));
     }
     suspicion.last = at;
     suspicion.summary.add(packet, at, lane);
     return suspicion;
   }
 
-  #newSuspicion(at: number, lane: LaneId, overSince: number | undefined): Suspicion {
+  #newSuspicion(at: number, lane: LaneId, before: LaneCount | undefined, overSince?: number): Suspicion {
     const summary = new Summary(this.#options.samples);
-    const before = this.#previous?.counts.get(lane);
     const suspicion: Suspicion = { since: at, last: at, summary, overSince, before };
     this.#suspicions.set(lane, suspicion);
     return suspicion;
@@ -405,7 +405,7 @@ export class Detector {
   }
 
   /** Looks at one lane's rate: learns it, or keeps an eye on it. */
-  #watch(at: number, lane: LaneId, rate: LaneRate, seconds: number): Change[] {
+  #watch(at: number, lane: LaneId, rate: LaneRate, seconds: number, before: LaneCount | undefined): Change[] {
     const attacked = this.#live.get(targetOf(lane))?.attack.lanes.includes(lane);
     if (attacked) return [];
     const threshold = this.threshold(lane);
@@ -418,7 +418,7 @@ export class Detector {
     }
     if (over) {
       // Over without a trip: few large packets, or samples that another lane's flood used up.
-      this.#newSuspicion(at, lane, at - seconds * 1000);
+      this.#newSuspicion(at, lane, before, at - seconds * 1000);
     } else {
       const { baselines } = this.#options;
       baselines[lane] = learn(baselines[lane] ?? emptyBaseline(), rate.pps, rate.bps, seconds);
