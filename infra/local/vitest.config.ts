@@ -45,7 +45,7 @@ export default defineConfig({
           include: NAMESPACES,
           exclude: IGNORED,
           ...serial,
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
         },
       },

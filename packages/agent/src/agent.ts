@@ -35,7 +35,8 @@ const RENEWALS_PER_LEASE = 4;
 const SAVE_MS = 600_000;
 /** Rewriting rules is not free: learned thresholds reach the kernel at most this often. */
 const RETUNE_MS = 10_000;
-const RELEASE_MS = 5_000;
+const RELEASE_WAR_MS = 5_000;
+const RELEASE_PEACE_MS = 60_000;
 const SNAPLEN = 192;
 
 /** In peace a reading falls just behind each full second, so that observations are whole seconds. */
@@ -340,7 +341,7 @@ export class Agent {
       this.#savedAt = now;
       this.#save();
     }
-    if (now - this.#releasedAt >= RELEASE_MS) {
+    if (now - this.#releasedAt >= (war ? RELEASE_WAR_MS : RELEASE_PEACE_MS)) {
       this.#releasedAt = now;
       releaseMemory();
     }
