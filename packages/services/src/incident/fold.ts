@@ -1,7 +1,7 @@
 import type { IncidentRule, incident } from "@flowtriq/db/schema/incident";
+import { fallbackVerdict } from "@flowtriq/detection/verdict";
 import type { AgentEvent, AgentEventOf } from "@flowtriq/protocol/event";
-import { type LaneId, portOf } from "@flowtriq/protocol/lane";
-import type { Vector } from "@flowtriq/protocol/vector";
+import { portOf } from "@flowtriq/protocol/lane";
 import { count, instant } from "./bounds.ts";
 import { severityOf } from "./severity.ts";
 
@@ -42,7 +42,7 @@ export function fold(unordered: readonly AttackEvent[]): Figures {
   const dropping = applied.find((event) => !event.dryRun);
   const impact = {
     // Until a measurement arrives the lane suggests the vector, with no confidence at all.
-    vector: last?.vector ?? suggestedBy(lane),
+    vector: last?.vector ?? fallbackVerdict(lane, []),
     peakPps: Math.max(0, ...measured.map((event) => event.pps), ended?.peakPps ?? 0),
     packets: ended?.packets ?? null,
     passedPackets: ended?.passedPackets ?? null,
@@ -91,25 +91,5 @@ function rulesOf(
   }
   return [...rules.values()];
 }
-
-function suggestedBy(lane: LaneId): Vector {
-  const vpn = portOf(lane);
-  if (vpn) return vpn.transport === "udp" ? "udp_flood" : "tcp_flood";
-  return HOST_VECTORS[lane.slice("host:".length)] ?? "protocol_flood";
-}
-
-const HOST_VECTORS: Record<string, Vector> = {
-  udp: "udp_flood",
-  reflected: "udp_amplification",
-  fragment: "udp_fragment_flood",
-  syn: "syn_flood",
-  synack: "syn_ack_reflection",
-  rst: "rst_flood",
-  tcp: "tcp_flood",
-  icmp: "icmp_flood",
-  gre: "gre_flood",
-  esp: "esp_flood",
-  ah: "ah_flood",
-};
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
