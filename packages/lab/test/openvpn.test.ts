@@ -63,6 +63,8 @@ asRoot("a capture of an attack holds every packet of it", async () => {
     const file = join(directory, "attack.pcap");
     const recording = await record(lab.concentrator, file, { filter: ["ether", "src", lab.floodMac] });
     await (await flood(lab, { attack: "syn_options", pps: 2_000, seconds: 5, packets: 200 })).result;
+    // The kernel has seen them all; tcpdump may still be reading.
+    await expect.poll(() => originalLengths(readFileSync(file)).length, { timeout: 10_000 }).toBe(200);
     await recording.stop();
     expect(originalLengths(readFileSync(file))).toHaveLength(200);
     await expect(record(lab.concentrator, file, { interface: "nope0" })).rejects.toThrow("tcpdump ended");
@@ -74,6 +76,6 @@ asRoot("a capture of an attack holds every packet of it", async () => {
 
 function originalLengths(pcap: Buffer): number[] {
   const lengths: number[] = [];
-  for (let at = 24; at < pcap.length; at += 16 + pcap.readUInt32LE(at + 8)) lengths.push(pcap.readUInt32LE(at + 12));
+  for (let at = 24; at + 16 <= pcap.length; at += 16 + pcap.readUInt32LE(at + 8)) lengths.push(pcap.readUInt32LE(at + 12));
   return lengths;
 }
