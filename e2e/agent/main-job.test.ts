@@ -80,7 +80,11 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     await meter.stop();
     // What came before the rules is all that came.
     expect(passed.packets / arrived.packets).toBeLessThan(0.03);
-    expect(ended).toMatchObject({ attack: started.attack, usersDisconnected: 0, packets: expect.closeTo(arrived.packets, -4) });
+    expect(ended).toMatchObject({
+      attack: started.attack,
+      usersDisconnected: 0,
+      packets: expect.closeTo(arrived.packets, -4),
+    });
     const tunnels = await stopProbes();
     expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
     expect(tunnels.sent).toBeGreaterThan(100);

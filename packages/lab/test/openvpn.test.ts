@@ -76,6 +76,7 @@ asRoot("a capture of an attack holds every packet of it", async () => {
 
 function originalLengths(pcap: Buffer): number[] {
   const lengths: number[] = [];
-  for (let at = 24; at + 16 <= pcap.length; at += 16 + pcap.readUInt32LE(at + 8)) lengths.push(pcap.readUInt32LE(at + 12));
+  for (let at = 24; at + 16 <= pcap.length; at += 16 + pcap.readUInt32LE(at + 8))
+    lengths.push(pcap.readUInt32LE(at + 12));
   return lengths;
 }
