@@ -122,6 +122,34 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
   });
 
+  test.each([
+    ["junk handshakes", "wireguard_initiation", "wireguard_handshake_flood"],
+    ["valid handshakes of nobody", "wireguard_initiation_valid_mac1", "wireguard_handshake_flood"],
+    ["connection requests with the options of real stacks", "syn_options", "syn_flood"],
+  ] as const)(
+    "%s are dropped, their first within the kernel's bound, and known peers stay",
+    async (_, attack, vector) => {
+      agent = await startAgent(lab, QUICK);
+      await startProbes();
+      const meter = await startMeter(lab);
+      const { publicKey: serverPublicKey } = wireguard;
+      const running = await flood(lab, { attack, pps: 50_000, seconds: 3, serverPublicKey });
+      expect((await agent.waitFor("attack.started")).vector).toBe(vector);
+      await agent.waitFor("mitigation.applied");
+      const before = await meter.read();
+      await running.result;
+      const after = await meter.read();
+      await meter.stop();
+      const arrived = after.arrived.packets - before.arrived.packets;
+      const passed = after.passed.packets - before.passed.packets;
+      expect(arrived).toBeGreaterThan(10_000);
+      expect(passed / arrived).toBeLessThan(0.01);
+      const tunnels = await stopProbes();
+      expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
+      expect((await agent.waitFor("attack.classified")).vector).toBe(vector);
+    },
+  );
+
   test("observe mode drops nothing and counts what it would have dropped", async () => {
     agent = await startAgent(lab, { ...QUICK, mode: "observe" });
     const meter = await startMeter(lab);

@@ -6,13 +6,14 @@ import {
   armedSet,
   arrivedCounter,
   droppedCounter,
+  finishedCounter,
   firstAidSet,
   observedCounter,
   watchedSet,
 } from "@flowtriq/mitigation/names";
 import { toNftables, toRemoval } from "@flowtriq/mitigation/nftables";
 import { NO_PLAN, type Plan } from "@flowtriq/mitigation/plan";
-import type { LaneId } from "@flowtriq/protocol/lane";
+import { type LaneId, vpnLane } from "@flowtriq/protocol/lane";
 import { type CounterValue, ENOENT, NetlinkError, NftSocket } from "./netlink.ts";
 import { Problem } from "./problem.ts";
 import { nft } from "./system.ts";
@@ -105,7 +106,12 @@ export class Firewall {
         bytes: arrived.bytes,
         dropped: dropped.packets,
         droppedBytes: dropped.bytes,
+        finished: 0,
       });
+    }
+    for (const port of this.#facts.ports) {
+      const handshakes = counts.get(vpnLane(port, "handshake"));
+      if (handshakes) handshakes.finished = values.get(finishedCounter(port))?.packets ?? 0;
     }
     return counts;
   }

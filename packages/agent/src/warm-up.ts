@@ -1,26 +1,47 @@
 import { Detector, type DetectorOptions } from "@flowtriq/detection/detect";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
-import { hostLane } from "@flowtriq/protocol/lane";
+import { hostLane, type LaneId, vpnLane } from "@flowtriq/protocol/lane";
 
-/** Enough for the first judgement. */
-const PACKETS = 16;
+/** Enough for the first judgement of any lane. */
+const PACKETS = 32;
+const DNS_ANSWER = [0, 0, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 255, 0, 1];
+const DATAGRAM_BYTES = 176;
+const UDP_AT = 20;
+const PAYLOAD_AT = 28;
 
 /**
- * Runs the path from sample to verdict once, on made-up packets and a detector of its own: the first attack should not wait
- * for code that has never run.
+ * Runs the path from sample to verdict on made-up packets and detectors of its own, for a flood of answers and for one of
+ * handshakes: the first attack should not wait for code that has never run.
  */
 export function warmUp(options: DetectorOptions): void {
-  const detector = new Detector({ ...options, baselines: {}, newId: () => "atk_warm_up" });
-  for (let n = 0; n < PACKETS; n++) {
-    const packet = readPacket(answer(n), LINK.raw);
-    if (packet) detector.sample(n, hostLane("reflected"), packet);
+  run(options, hostLane("reflected"), (n) => datagram(n, 53, 51_200 + n, DNS_ANSWER));
+  for (const port of options.ports) {
+    const opening = OPENINGS[port.protocol];
+    if (port.transport === "udp" && opening) {
+      run(options, vpnLane(port, "handshake"), (n) => datagram(n, 40_000 + n, port.port, opening));
+    }
   }
 }
 
-/** An IPv4 DNS answer from 198.18.0.0/15, the range for benchmarks (RFC 2544), that nobody asked for. */
-function answer(n: number): Uint8Array {
-  const bytes = new Uint8Array(128);
-  bytes.set([0x45, 0, 0x04, 0, 0, n, 0, 0, 64, 17, 0, 0, 198, 18, n, n, 192, 0, 2, 1, 0, 53, 200, n, 0x03, 0xec, 0, 0]);
-  bytes.set([n, n, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 255, 0, 1], 28);
+const OPENINGS: Record<string, number[]> = { wireguard: [1, 0, 0, 0], openvpn: [0x38, 1] };
+
+function run(options: DetectorOptions, lane: LaneId, build: (n: number) => Uint8Array): void {
+  const detector = new Detector({ ...options, baselines: {}, newId: () => "atk_warm_up" });
+  for (let n = 0; n < PACKETS; n++) {
+    const packet = readPacket(build(n), LINK.raw);
+    if (packet) detector.sample(n, lane, packet);
+  }
+}
+
+/** IPv4 and UDP from 198.18.0.0/15, the range for benchmarks (RFC 2544), with the length of a WireGuard initiation. */
+function datagram(n: number, from: number, to: number, payload: number[]): Uint8Array {
+  const bytes = new Uint8Array(DATAGRAM_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x45, 0, 0, DATAGRAM_BYTES, 0, n, 0, 0, 64, 17, 0, 0, 198, 18, n, n, 192, 0, 2, 1]);
+  view.setUint16(UDP_AT, from);
+  view.setUint16(UDP_AT + 2, to);
+  view.setUint16(UDP_AT + 4, DATAGRAM_BYTES - UDP_AT);
+  bytes.set(payload, PAYLOAD_AT);
+  bytes[PAYLOAD_AT + 4] = n + 1;
   return bytes;
 }

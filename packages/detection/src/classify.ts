@@ -1,5 +1,5 @@
 import { type TrafficVerdict, VECTORS, type Vector } from "@flowtriq/protocol/vector";
-import type { Evidence } from "./evidence.ts";
+import { type Evidence, isUnfinished } from "./evidence.ts";
 import type { Summary } from "./features.ts";
 import { grouped, split } from "./groups.ts";
 import type { Kind } from "./kinds.ts";
@@ -99,6 +99,7 @@ function reconnectStorm(summary: Summary, candidates: Candidate[]): Classificati
   const opened = [...STORM_KINDS].reduce((sum, kind) => sum + (summary.genuine.get(kind) ?? 0), 0);
   const open = candidates.find(({ picture }) => STORM_KINDS.has(picture.samples[0]!.kind));
   const failed = open?.picture.packets ?? 0;
+  if (isUnfinished(summary)) return undefined;
   const valid = open && open.picture.mac1Checked >= 10 && open.picture.mac1Valid === open.picture.mac1Checked;
   if (opened >= STORM_CLIENTS && opened >= failed && summary.distinctSources >= STORM_CLIENTS) {
     return storm(sure((CERTAIN * (opened - failed)) / opened), [

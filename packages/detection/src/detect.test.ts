@@ -1,13 +1,17 @@
 import { type LaneId, vpnLane } from "@flowtriq/protocol/lane";
 import { Policy } from "@flowtriq/protocol/policy";
+import { blake2s } from "@noble/hashes/blake2.js";
 import { beforeEach, expect, test } from "vitest";
 import { type Change, Detector, type LaneCount } from "./detect.ts";
+import { mac1Key } from "./mac1.ts";
 import { LINK, readPacket } from "./packet.ts";
 
 const wireguard = { port: 51820, transport: "udp", protocol: "wireguard", strictness: "auto" } as const;
 const malformed = vpnLane(wireguard, "malformed");
 const unissued = vpnLane(wireguard, "unissued");
 const data = vpnLane(wireguard, "data");
+const handshake = vpnLane(wireguard, "handshake");
+const serverKey = mac1Key(new Uint8Array(32).fill(9));
 
 let detector: Detector;
 let counts: Map<LaneId, LaneCount>;
@@ -19,11 +23,11 @@ beforeEach(() => {
     ports: [wireguard],
     policy: Policy.parse({ quietSeconds: 20 }),
     baselines: {},
-    samples: { ports: [wireguard] },
+    samples: { ports: [wireguard], mac1Keys: new Map([[51820, serverKey]]) },
     newId: () => `atk_test${String(++ids).padStart(8, "0")}`,
   });
-  const nothing = () => ({ packets: 0, bytes: 0, dropped: 0, droppedBytes: 0 });
-  counts = new Map([malformed, unissued, data].map((lane) => [lane, nothing()]));
+  const nothing = () => ({ packets: 0, bytes: 0, dropped: 0, droppedBytes: 0, finished: 0 });
+  counts = new Map([malformed, unissued, data, handshake].map((lane) => [lane, nothing()]));
   now = 1_000_000;
   detector.count(now, snapshot(), 5);
 });
@@ -34,17 +38,18 @@ const snapshot = () => new Map([...counts].map(([lane, count]) => [lane, { ...co
 function flow(
   seconds: number,
   rates: Partial<Record<LaneId, number>>,
-  { stepMs = 1000, bytes = 500, tunnels = 5, droppedShare = 0 } = {},
+  { stepMs = 1000, bytes = 500, tunnels = 5, droppedShare = 0, finishedShare = 0 } = {},
 ): Change[] {
   const changes: Change[] = [];
   for (const end = now + seconds * 1000; now < end; ) {
     now += stepMs;
     for (const [lane, pps] of Object.entries(rates) as [LaneId, number][]) {
-      const count = counts.get(lane) ?? { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0 };
+      const count = counts.get(lane) ?? { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0, finished: 0 };
       const packets = (pps * stepMs) / 1000;
       count.packets += packets;
       count.bytes += packets * bytes;
       count.dropped += packets * droppedShare;
+      if (lane === handshake) count.finished += packets * finishedShare;
       counts.set(lane, count);
     }
     changes.push(...detector.count(now, snapshot(), tunnels));
@@ -157,7 +162,7 @@ test("the first packet is dated from the rate that was measured after the trip",
   // 2,000 packets had come by the reading at the trip, at 200,000 a second: it began 10 ms before.
   const began = now;
   now += 10;
-  counts.set(malformed, { packets: 2_000, bytes: 1e6, dropped: 0, droppedBytes: 0 });
+  counts.set(malformed, { packets: 2_000, bytes: 1e6, dropped: 0, droppedBytes: 0, finished: 0 });
   sampled(malformed, 1, junk);
   detector.count(now, snapshot(), 5);
   sampled(malformed, 12, junk);
@@ -186,7 +191,40 @@ test("few but large packets on a lane of strangers are an attack by their bits",
 
 test("counters that ran backwards belong to a new table and are no traffic", () => {
   flow(5, { [data]: 1_000 });
-  counts.set(data, { packets: 3, bytes: 300, dropped: 0, droppedBytes: 0 });
+  counts.set(data, { packets: 3, bytes: 300, dropped: 0, droppedBytes: 0, finished: 0 });
   flow(1, {});
   expect(detector.rates.has(data)).toBe(false);
 });
+
+/** An initiation from a source of its own, made by somebody who knows the server's public key. */
+function initiation(n: number) {
+  const payload = new Uint8Array(148).map((_, at) => (n * 151 + at * 89 + ((n * at) >> 3)) & 255);
+  payload.set([1, 0, 0, 0]);
+  payload.set(blake2s(payload.subarray(0, 116), { key: serverKey.key, dkLen: 16 }), 116);
+  const bytes = new Uint8Array(28 + 148);
+  const source = Math.imul(n + 1, 0x9e3779b1) >>> 0;
+  const address = [20 + (source >>> 25), source >>> 16, source >>> 8, source];
+  bytes.set([0x45, 0, 0, 176, 0, 0, 0, 0, 40 + (n % 80), 17, 0, 0, ...address, 192, 0, 2, 1]);
+  bytes.set([0x40 + (n % 100), n, 0xca, 0x6c, 0, 156, 0, 0], 20);
+  bytes.set(payload, 28);
+  return readPacket(bytes, LINK.raw)!;
+}
+
+test.each([
+  ["2,000 a second", 2_000, 0.5, 100],
+  ["100,000 a second, at once", 100_000, 0.04, 20],
+])("valid handshakes that the server cannot finish are a flood: %s", (_, pps, seconds, stepMs) => {
+  sampled(handshake, 64, initiation);
+  const [started] = flow(seconds, { [handshake]: pps }, { stepMs });
+  expect(started).toMatchObject({ kind: "started", attack: { verdict: "wireguard_handshake_flood" } });
+  expect(started?.attack.evidence.join()).toMatch(/the server finished 0 of/);
+});
+
+test.each([0.3, 0.9])(
+  "a crowd that comes back is none, while the server finishes %d of its handshakes",
+  (finishedShare) => {
+    sampled(handshake, 64, initiation);
+    expect(flow(10, { [handshake]: 2_400 }, { stepMs: 100, finishedShare })).toEqual([]);
+    expect(detector.attacks).toEqual([]);
+  },
+);

@@ -4,13 +4,16 @@ import type { Policy } from "@flowtriq/protocol/policy";
 import type { TrafficVerdict } from "@flowtriq/protocol/vector";
 import { type Baselines, emptyBaseline, learn, normal } from "./baseline.ts";
 import { type Classification, classify } from "./classify.ts";
-import { type SampleContext, Summary, toProfile } from "./features.ts";
+import { type Course, type SampleContext, Summary, toProfile } from "./features.ts";
 import type { Packet } from "./packet.ts";
 import { classOf, floorOf, isStrangerLane } from "./thresholds.ts";
 import { fallbackVerdict } from "./verdict.ts";
 
-/** Cumulative counters of one lane, as the kernel holds them. `dropped` is part of `packets`. */
-export type LaneCount = { packets: number; bytes: number; dropped: number; droppedBytes: number };
+/**
+ * Cumulative counters of one lane, as the kernel holds them. `dropped` is part of `packets`; `finished`, of a handshake lane,
+ * are the server's own packets that only a finished handshake gets.
+ */
+export type LaneCount = { packets: number; bytes: number; dropped: number; droppedBytes: number; finished: number };
 export type Counts = ReadonlyMap<LaneId, LaneCount>;
 /** Rates of one lane between two readings. */
 export type LaneRate = { pps: number; bps: number; droppedPps: number; droppedBps: number };
@@ -67,6 +70,10 @@ const SUSPECT_FORGOTTEN_MS = 1_500;
 const SUSTAINED_MS = 900;
 /** An unrecognised pattern must be this far above the threshold before it is called an attack. */
 const UNRECOGNISED_FACTOR = 3;
+/** So far above it, and so many packets, nobody waits for it to last. */
+const FLAGRANT = { factor: 10, packets: 1_000, unfinished: 0.02 };
+/** A server needs this long to finish handshakes that it has taken: one round trip for WireGuard, several for the others. */
+const PATIENCE_MS = { wireguard: 250, other: 1_000 };
 /** One session that nobody issued may be a tunnel older than the agent: up to this rate it is left alone. */
 const LONE_SESSION_PPS = 25_000;
 /** An attack is followed closely for this long; then its course is known. */
@@ -232,7 +239,9 @@ export class Detector {
       return this.#open(at, lane, suspicion, verdict);
     }
     const enough = summary.samples >= SAMPLES_TO_JUDGE;
-    if (!sustained && (!enough || summary.samples % SAMPLES_TO_JUDGE !== 0)) return [];
+    const course = counted ? this.#courseOf(at, lane, suspicion) : undefined;
+    if (course) summary.course = course;
+    if (!sustained && !(enough && (course || summary.samples % SAMPLES_TO_JUDGE === 0))) return [];
     const verdict = classify(summary);
     const quick = enough && verdict.vector !== null && verdict.confidence >= SURE;
     const loud =
@@ -246,6 +255,23 @@ export class Detector {
       this.#suspicions.delete(lane);
     }
     return [];
+  }
+
+  /** What the counters say of a suspicion; undefined while they say too little. */
+  #courseOf(at: number, lane: LaneId, { before, since }: Suspicion): Course | undefined {
+    const now = this.#previous?.counts.get(lane);
+    const pps = this.rates.get(lane)?.pps;
+    if (!before || !now || pps === undefined) return undefined;
+    const packets = now.packets - before.packets;
+    const times = pps / this.threshold(lane).pps;
+    const flagrant = packets >= FLAGRANT.packets && times >= FLAGRANT.factor;
+    if (classOf(lane) !== "handshake") return flagrant && !isOrdinary(lane) ? { pps, times } : undefined;
+    const finished = now.finished - before.finished;
+    const wireguard = fallbackVerdict(lane, this.#options.ports) === "wireguard_handshake_flood";
+    const ripe = at - since >= (wireguard ? PATIENCE_MS.wireguard : PATIENCE_MS.other);
+    // No server finishes thousands in milliseconds; but that it finishes hardly any of so many is seen at once.
+    if (!ripe && !(flagrant && finished < packets * FLAGRANT.unfinished)) return undefined;
+    return { pps, times, handshakes: { opened: packets, finished } };
   }
 
   #open(at: number, lane: LaneId, suspicion: Suspicion, verdict: Classification): Change[] {
@@ -360,6 +386,16 @@ export class Detector {
     attack.firstPacketAt = Math.min(attack.trippedAt, Math.max(began, attack.trippedAt - 1_000));
   }
 
+  /** Whether those that got through to the server could be finished, from the attack's beginning on. */
+  #followHandshakes({ attack, started, summary }: Live, counts: Counts): void {
+    const lane = attack.lanes.find((candidate) => classOf(candidate) === "handshake");
+    const [now, start, rate] = lane ? [counts.get(lane), started.get(lane), this.rates.get(lane)] : [];
+    if (!lane || !now || !start || !rate) return;
+    const opened = now.packets - start.packets - (now.dropped - start.dropped);
+    const times = rate.pps / this.threshold(lane).pps;
+    summary.course = { pps: rate.pps, times, handshakes: { opened, finished: now.finished - start.finished } };
+  }
+
   #measure(at: number, live: Live, counts: Counts, before: { at: number; counts: Counts }): Change[] {
     const { attack } = live;
     let pps = 0;
@@ -384,6 +420,7 @@ export class Detector {
       const threshold = this.threshold(lane);
       if (rate.pps > threshold.pps / 2 || rate.bps > threshold.bps / 2) over = true;
     }
+    this.#followHandshakes(live, counts);
     this.#dateFirstPacket(at, live, counts);
     Object.assign(attack, { pps: Math.round(pps), bps: Math.round(bps), passedPps: Math.round(passedPps) });
     // Over a few milliseconds a rate is mostly noise.

@@ -20,6 +20,23 @@ export const when = (applies: boolean, weight: number, text?: string): Evidence[
 export const isLive = (summary: Summary) => summary.lanes.size > 0;
 export const hasLane = (summary: Summary, end: string) => [...summary.lanes].some((lane) => lane.endsWith(end));
 
+/** Handshakes whose server could answer hardly any: genuine clients are answered, however many come back at once. */
+export function isUnfinished({ course }: Summary): boolean {
+  const { opened = 0, finished = 0 } = course?.handshakes ?? {};
+  return opened >= 100 && finished < opened * 0.1;
+}
+
+/** So far above what is usual here that the rate speaks for itself. */
+export const flagrant = ({ course }: Summary): Evidence[] =>
+  course === undefined || course.times < 10
+    ? []
+    : [
+        {
+          weight: 2,
+          text: `${Math.round(course.pps)} packets a second, ${Math.round(course.times)} times the threshold`,
+        },
+      ];
+
 /** Floods come from many places or made-up ones; conversations from few. */
 export function crowd(p: Picture, few: number): Evidence[] {
   const text = `${many(p.packets, "packet")} from ${p.sources} sources, ${p.perSource.toFixed(1)} each`;
@@ -132,6 +149,14 @@ function followUps(p: Picture, summary: Summary): number {
   return followed.length / Math.max(1, p.samples.length);
 }
 
+const hasFinished = ({ course }: Summary) =>
+  course?.handshakes !== undefined && course.handshakes.finished >= Math.max(10, course.handshakes.opened * 0.5);
+const finishedText = ({ course }: Summary) =>
+  // Some protocols answer a finished handshake with several packets.
+  course?.handshakes === undefined
+    ? undefined
+    : `the server finished ${Math.min(course.handshakes.finished, course.handshakes.opened)} of ${course.handshakes.opened} handshakes`;
+
 /** Handshakes that came to nothing; a crowd coming back looks alike at first. */
 export function handshakes(p: Picture, summary: Summary): Evidence[] {
   const junk = p.mac1Checked - p.mac1Valid;
@@ -149,6 +174,8 @@ export function handshakes(p: Picture, summary: Summary): Evidence[] {
     ),
     ...when(p.steady >= 0.5 && p.sources < 100, -2, "senders repeat themselves, as clients do that get no answer"),
     ...when(followed >= 0.5, -3.5, `${percent(followed)} of their senders went on with a session`),
+    ...when(isUnfinished(summary), 5, finishedText(summary)),
+    ...when(!isUnfinished(summary) && hasFinished(summary), -2.5, finishedText(summary)),
     ...when(checked && junk >= p.mac1Checked * 0.3, 4, `${junk} of ${p.mac1Checked} carry a false mac1`),
     ...when(checked && junk === 0, -2.2, `all ${p.mac1Checked} checked carry a valid mac1`),
     ...when(p.packets < 10, -1.5),

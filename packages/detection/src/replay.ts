@@ -1,7 +1,8 @@
-import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
+import { type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
 import type { Attack, Change, Detector, LaneCount } from "./detect.ts";
-import { type Learned, LearnedState, laneOf } from "./lanes.ts";
-import type { Address, Packet } from "./packet.ts";
+import { type Learned, LearnedState, laneOf, portFor } from "./lanes.ts";
+import { type Address, type Packet, PROTOCOL } from "./packet.ts";
+import { finishesHandshake } from "./shapes.ts";
 
 /** A packet of a capture with its time in epoch milliseconds. */
 export type Timed = { at: number; packet: Packet };
@@ -44,8 +45,10 @@ export function* replay(packets: Iterable<Timed>, options: ReplayOptions): Gener
       yield* detector.count(Math.min(tickAt, now), kernel.snapshot(), null);
     }
     learned.advance(now);
-    if (host !== undefined && packet.source === host) learned.learn(packet, now);
-    else if (host === undefined || packet.destination === host) yield* kernel.receive(packet, now);
+    if (host !== undefined && packet.source === host) {
+      learned.learn(packet, now);
+      kernel.send(packet);
+    } else if (host === undefined || packet.destination === host) yield* kernel.receive(packet, now);
   }
   // After its end the capture is silent: open attacks run out.
   for (let left = 100_000; detector.alert && left > 0; left--) {
@@ -75,15 +78,26 @@ class Kernel {
     return new Map([...this.#counts].map(([lane, count]) => [lane, { ...count }]));
   }
 
+  #count(lane: LaneId): LaneCount {
+    let count = this.#counts.get(lane);
+    if (!count) {
+      count = { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0, finished: 0 };
+      this.#counts.set(lane, count);
+    }
+    return count;
+  }
+
+  send(packet: Packet): void {
+    if (packet.protocol !== PROTOCOL.udp || !packet.transport) return;
+    const port = portFor(packet.sourcePort, "udp", this.#options.ports);
+    if (port && finishesHandshake(packet, port.protocol)) this.#count(vpnLane(port, "handshake")).finished++;
+  }
+
   receive(packet: Packet, at: number): Change[] {
     const { detector, ports, armed, samplesPerSecond } = this.#options;
     const lane = laneOf(packet, { ports, learned: this.#learned });
     if (lane === undefined) return [];
-    let count = this.#counts.get(lane);
-    if (!count) {
-      count = { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0 };
-      this.#counts.set(lane, count);
-    }
+    const count = this.#count(lane);
     count.packets++;
     count.bytes += packet.wireLength;
     const { pps, burst } = detector.threshold(lane);

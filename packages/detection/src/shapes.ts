@@ -27,6 +27,7 @@ export const OPENVPN = {
   data: [3, 6, 9],
   sessionIdAt: 1,
   serverResetOpcode: 8,
+  controlOpcode: 4,
   /** Opcodes that a server sends only to a peer that answered its reset. */
   proving: [4, 6, 9],
 } as const;
@@ -49,6 +50,8 @@ export const IKE = {
   exchanges: [2, 4, 5, 6, 32, 34, 35, 36, 37, 38, 43, 44],
   /** Exchanges that we send only to a peer that has answered us. */
   proving: [35, 36, 37, 5, 6, 32],
+  /** IKE_AUTH, or quick mode of version 1: one answer for each session that comes up. */
+  finishing: [35, 32],
   natT: { keepalive: 0xff, markerLength: 4, minSpi: 256, minEspLength: 16 },
 } as const;
 
@@ -153,5 +156,22 @@ export function provesPeer(packet: Packet, protocol: VpnProtocol): boolean {
     }
     default:
       return true;
+  }
+}
+
+/** Whether a packet that our own VPN server sends is one that only a finished handshake gets; the kernel counts the same. */
+export function finishesHandshake(packet: Packet, protocol: VpnProtocol): boolean {
+  const { payload } = packet;
+  switch (protocol) {
+    case "wireguard":
+      return word(payload, 0) === WIREGUARD.response.word;
+    case "openvpn":
+      return payload.length > 0 && payload[0]! >> 3 === OPENVPN.controlOpcode;
+    case "ike":
+      return includes(IKE.finishing, payload[IKE.exchangeAt] ?? 0);
+    case "ipsec_nat_t":
+      return word(payload, 0) === 0 && includes(IKE.finishing, payload[IKE.natT.markerLength + IKE.exchangeAt] ?? 0);
+    default:
+      return false;
   }
 }

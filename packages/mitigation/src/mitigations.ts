@@ -38,17 +38,22 @@ const retryOnly = (transport: "udp" | "tcp", set: string, admittedPps: number): 
   "drop",
 ];
 
+/** A bound above which a lane's packets are dropped, or go through its mitigation, before anybody has judged them. */
+export type FirstAid = { pps: number; burst: number; above: "drop" | "mitigate" };
+
 /**
- * First aid: while the agent is alive and may enforce, the kernel itself holds these lanes of strangers below a bound, so that
- * the milliseconds until an attack is judged do not fill the VPN server's socket. Above any rate at which a session that is
- * older than the agent, or a stray scanner, is met.
+ * First aid: while the agent is alive and may enforce, the kernel itself holds these lanes below a bound, so that the
+ * milliseconds until an attack is judged do not fill the VPN server's socket. Of strangers' data and junk, above any rate at
+ * which a session that is older than the agent, or a stray scanner, is met. Of handshakes, above what a server finishes: who
+ * comes on top is not dropped for good but has to try twice, known peers excepted.
  */
-const FIRST_AID: Partial<Record<VpnLaneClass, { pps: number; burst: number }>> = {
-  malformed: { pps: 1_000, burst: 100 },
-  unissued: { pps: 10_000, burst: 300 },
+const FIRST_AID: Partial<Record<VpnLaneClass, FirstAid>> = {
+  malformed: { pps: 1_000, burst: 100, above: "drop" },
+  unissued: { pps: 10_000, burst: 300, above: "drop" },
+  handshake: { pps: 5_000, burst: 500, above: "mitigate" },
 };
 
-export function firstAidOf(lane: LaneId): { pps: number; burst: number } | undefined {
+export function firstAidOf(lane: LaneId): FirstAid | undefined {
   const [transport, , cls] = lane.split(":");
   return transport === "udp" ? FIRST_AID[cls as VpnLaneClass] : undefined;
 }

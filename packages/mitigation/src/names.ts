@@ -17,4 +17,8 @@ export const watchedSet = (lane: LaneId): string => `w_${nameOf(lane)}`;
 /** And for first aid: what arrives above a bound is dropped before anybody has judged it. */
 export const firstAidSet = (lane: LaneId): string => `f_${nameOf(lane)}`;
 
+/** Counter of the server's own packets that only a finished handshake gets. */
+export const finishedCounter = (port: Pick<VpnPort, "port" | "transport">): string => `h_${portChain(port)}`;
+
+export const learnChain = (port: Pick<VpnPort, "port" | "transport">): string => `learn_${portChain(port)}`;
 export const portChain = (port: Pick<VpnPort, "port" | "transport">): string => `${port.transport}_${port.port}`;

@@ -7,7 +7,9 @@ import {
   armedSet,
   arrivedCounter,
   droppedCounter,
+  finishedCounter,
   firstAidSet,
+  learnChain,
   nameOf,
   observedCounter,
   portChain,
@@ -79,6 +81,7 @@ export function toNftables(facts: HostFacts): string {
     ...LEARNED_SETS.map(indent),
     indent(`limit sampler { rate ${facts.samplesPerSecond}/second burst ${TOTAL_BURST} packets; }`),
     ...lanes.flatMap((lane) => laneObjects(lane, facts.ports)).map(indent),
+    ...facts.ports.filter(isUdp).map((port) => indent(`counter ${finishedCounter(port)} { }`)),
     ...NEVER_SETS.map(indent),
     ...chains.map(({ name, hook }) => indent(`chain ${name} { ${hook ?? ""} }`)),
     "}",
@@ -94,6 +97,8 @@ export function toNftables(facts: HostFacts): string {
 
 /** Removes everything of ours. */
 export const toRemoval = (table: string): string => `delete table inet ${table}\n`;
+
+const isUdp = (port: VpnPort) => port.transport === "udp";
 
 type Chain = { name: string; hook?: string; rules: string[] };
 const indent = (line: string) => `  ${line}`;
@@ -151,7 +156,8 @@ function firstAidRules(lane: LaneId, thresholdPps: number, spare: string[]): str
   const bound = firstAidOf(lane);
   if (!bound) return [];
   const limit = `limit rate over ${Math.max(bound.pps, thresholdPps)}/second burst ${bound.burst} packets`;
-  return [...spare, `${limit} meta nfproto @${firstAidSet(lane)} counter name ${droppedCounter(lane)} drop`];
+  const above = bound.above === "drop" ? `counter name ${droppedCounter(lane)} drop` : `goto m_${nameOf(lane)}`;
+  return [...spare, `${limit} meta nfproto @${firstAidSet(lane)} ${above}`];
 }
 
 const portChainText = (port: VpnPort): Chain => ({ name: portChain(port), rules: portRules(port) });
@@ -193,8 +199,9 @@ function hostChain(facts: HostFacts): Chain {
 const REFLECTOR_SET = `{ ${REFLECTOR_PORTS.join(", ")} }`;
 
 function hookChains(facts: HostFacts): Chain[] {
-  const udpPorts = facts.ports.filter((port) => port.transport === "udp");
+  const udpPorts = facts.ports.filter(isUdp);
   const vmap = udpPorts.map((port) => `${port.port} : goto ${portChain(port)}`).join(", ");
+  const learnMap = udpPorts.map((port) => `${port.port} : goto ${learnChain(port)}`).join(", ");
   const names = facts.interfaces.map((name) => `"${name}"`).join(", ");
   const enter = [...(vmap ? [`udp dport vmap { ${vmap} }`] : []), "goto host"];
   const entry: Chain =
@@ -211,10 +218,11 @@ function hookChains(facts: HostFacts): Chain[] {
         };
   return [
     entry,
+    ...udpPorts.map((port) => ({ name: learnChain(port), rules: learnRules(port) })),
     {
       name: "learn",
       hook: `type filter hook output priority ${LEARN_PRIORITY}; policy accept;`,
-      rules: learnRules(udpPorts),
+      rules: learnMap ? [`udp sport vmap { ${learnMap} }`] : [],
     },
     {
       name: "asked",
@@ -224,40 +232,46 @@ function hookChains(facts: HostFacts): Chain[] {
   ];
 }
 
-/** What the server itself sends proves who is real: see docs/mitigation.md. */
-function learnRules(udpPorts: VpnPort[]): string[] {
+/**
+ * What the server itself sends proves who is real: see docs/agent.md. The counter takes what only a finished handshake gets:
+ * WireGuard's response, OpenVPN's control packets, the answer to IKE_AUTH or quick mode.
+ */
+function learnRules(port: VpnPort): string[] {
   const peers = (guard: string) => [
-    `${guard} update @peer4 { ip daddr . udp dport }`,
-    `${guard} update @peer6 { ip6 daddr . udp dport }`,
+    `${guard}update @peer4 { ip daddr . udp dport }`,
+    `${guard}update @peer6 { ip6 daddr . udp dport }`,
   ];
-  const ipsec = (guard: string) => [`${guard} update @ipsec4 { ip daddr }`, `${guard} update @ipsec6 { ip6 daddr }`];
-  return udpPorts.flatMap((port) => {
-    const from = `udp sport ${port.port}`;
-    switch (port.protocol) {
-      case "wireguard":
-        return [
-          `${from} @th,64,32 { 0x01000000, 0x02000000 } update @wg_index { @th,96,32 }`,
-          // A cookie reply goes to anyone, a response and data only to an authenticated peer.
-          ...peers(`${from} udp length >= 40 @th,64,32 != 0x03000000`),
-        ];
-      case "openvpn":
-        // Opcodes 4, 6 and 9 (control, data) go only to a peer that answered the server's reset.
-        return peers(`${from} @th,64,5 { 4, 6, 9 }`);
-      case "ike":
-        return [
-          ...ipsec(`${from} @th,208,8 { 35, 36, 37, 5, 6, 32 }`),
-          ...peers(`${from} @th,208,8 { 35, 36, 37, 5, 6, 32 }`),
-        ];
-      case "ipsec_nat_t":
-        // The client speaks first after IKE_AUTH, so the answer to that proves it, and so does ESP that we send.
-        return ["@th,64,32 0 @th,240,8 { 35, 36, 37, 5, 6, 32 }", "@th,64,32 > 255"].flatMap((shape) => [
-          ...ipsec(`${from} ${shape}`),
-          ...peers(`${from} ${shape}`),
-        ]);
-      default:
-        return peers(from);
-    }
-  });
+  const ipsec = (guard: string) => [`${guard}update @ipsec4 { ip daddr }`, `${guard}update @ipsec6 { ip6 daddr }`];
+  const finished = (shape: string) => `${shape} counter name ${finishedCounter(port)}`;
+  switch (port.protocol) {
+    case "wireguard":
+      return [
+        "@th,64,32 { 0x01000000, 0x02000000 } update @wg_index { @th,96,32 }",
+        finished("@th,64,32 0x02000000"),
+        // A cookie reply goes to anyone, a response and data only to an authenticated peer.
+        ...peers("udp length >= 40 @th,64,32 != 0x03000000 "),
+      ];
+    case "openvpn":
+      // Opcodes 4, 6 and 9 (control, data) go only to a peer that answered the server's reset.
+      return [finished("@th,64,5 4"), ...peers("@th,64,5 { 4, 6, 9 } ")];
+    case "ike":
+      return [
+        finished("@th,208,8 { 35, 32 }"),
+        ...ipsec("@th,208,8 { 35, 36, 37, 5, 6, 32 } "),
+        ...peers("@th,208,8 { 35, 36, 37, 5, 6, 32 } "),
+      ];
+    case "ipsec_nat_t":
+      // The client speaks first after IKE_AUTH, so the answer to that proves it, and so does ESP that we send.
+      return [
+        finished("@th,64,32 0 @th,240,8 { 35, 32 }"),
+        ...["@th,64,32 0 @th,240,8 { 35, 36, 37, 5, 6, 32 } ", "@th,64,32 > 255 "].flatMap((shape) => [
+          ...ipsec(shape),
+          ...peers(shape),
+        ]),
+      ];
+    default:
+      return peers("");
+  }
 }
 
 const ASKED_RULES = [
