@@ -21,6 +21,8 @@ import { line, one } from "./figures.ts";
 import { cpuPercent, footprint } from "./process.ts";
 
 const RUNS = Number(process.env.RUNS ?? 20);
+/** What the sustained floods ask for: the sender shares two cores with the tunnels and gets through with somewhat less. */
+const SUSTAINED_PPS = 280_000;
 const FLOOD = { attack: "udp_random", pps: 200_000, port: 51820 } as const;
 /** Long enough for the slowest part to have seen it. */
 const FLOOD_SECONDS = 1.5;
@@ -103,6 +105,9 @@ async function bench(): Promise<void> {
       `  run ${String(run + 1).padStart(2)}: first drop ${one.drop.toFixed(1)}, stored ${one.stored.toFixed(0)}, webhook ${one.webhook.toFixed(0)}, browser ${one.browser.toFixed(0)} ms\n`,
     );
   }
+  // The node decides alone: what follows needs no service, and the flood needs its cores.
+  await page.context().browser()?.close();
+  await stack.stop();
   const war = await sustained(lab, meter, agent, wireguard);
   const pings = combine(await Promise.all(probes.splice(0).map((running) => running.stop())));
 
@@ -116,7 +121,7 @@ async function bench(): Promise<void> {
       line("row visible in the browser", times.browser, "ms", "p95 <= 1000 ms"),
       "While attacked:",
       one(
-        "tunnel pings lost, both attacks, roaming",
+        "tunnel pings lost, all attacks, roaming",
         `${pings.lost} of ${pings.sent} (${pings.late} late; longest gap ${pings.longestGapMs.toFixed(0)} ms)`,
         "0 of >= 600",
       ),
@@ -127,14 +132,14 @@ async function bench(): Promise<void> {
         `${cpuPercent(before, idle).toFixed(2)} % of a core`,
         "<= 0.5 %",
       ),
-      one("processor, at 200 kpps", `${war.cpu.toFixed(2)} % of a core`, "<= 5 %"),
+      one("processor, under the sustained floods", `${war.cpu.toFixed(2)} % of a core`, "<= 5 %"),
       one(
         "memory, idle",
         `${idle.residentMb.toFixed(1)} MB resident, ${idle.privateMb.toFixed(1)} private`,
         "<= 45 and <= 12 MB",
       ),
       one(
-        "memory, at 200 kpps",
+        "memory, under the sustained floods",
         `${war.residentMb.toFixed(1)} MB resident, ${war.privateMb.toFixed(1)} private`,
         "<= 45 and <= 12 MB",
       ),
@@ -181,7 +186,7 @@ async function sustained(
   let cpu = 0;
   let after = footprint(agent.pid);
   for (const attack of ["udp_random", "wireguard_data"] as const) {
-    const running = await flood(lab, { ...FLOOD, attack, seconds: 16 });
+    const running = await flood(lab, { ...FLOOD, attack, pps: SUSTAINED_PPS, seconds: 16 });
     await delay(1_000);
     const from = await meter.read();
     const before = footprint(agent.pid);

@@ -37,6 +37,8 @@ const SAVE_MS = 600_000;
 const RETUNE_MS = 10_000;
 const RELEASE_WAR_MS = 5_000;
 const RELEASE_PEACE_MS = 60_000;
+/** The first seconds touch code that is not needed again. */
+const FIRST_RELEASE_MS = 10_000;
 const SNAPLEN = 192;
 
 /** In peace a reading falls just behind each full second, so that observations are whole seconds. */
@@ -144,7 +146,7 @@ export class Agent {
     this.#renewedAt = this.#savedAt = this.#retunedAt = Date.now();
     this.#schedule();
     releaseMemory();
-    this.#releasedAt = Date.now();
+    this.#releasedAt = Date.now() - RELEASE_PEACE_MS + FIRST_RELEASE_MS;
   }
 
   /** In peace nothing stays in the kernel; in war the rules stay for a successor until their lease runs out. */

@@ -89,7 +89,7 @@ export class Firewall {
 
   /** Counters of all lanes, or undefined when somebody removed the table. */
   counts(): Counts | undefined {
-    let values: Map<string, CounterValue>;
+    let values: ReturnType<NftSocket["counters"]>;
     try {
       values = this.#socket.counters();
     } catch (error) {

@@ -30,6 +30,12 @@ const SAMPLE_BYTES = 192;
 /** Samples that one lane may hand up at once, and all lanes together. */
 const LANE_BURST = 64;
 const TOTAL_BURST = 200;
+/**
+ * Parts of all samples that one lane gets: many while it is judged, few once its mitigation stands. Each sample costs the agent
+ * more than a reading of all counters, and after the first 48 they only show whether the attack changes its face.
+ */
+const SHARE = { judged: 1 / 4, mitigated: 1 / 20 };
+const MITIGATED_BURST = 48;
 
 const timed = (type: string, size: number, timeout: string) =>
   `{ typeof ${type}; size ${size}; flags dynamic,timeout; timeout ${timeout}; }`;
@@ -123,14 +129,15 @@ function laneChains(lanes: LaneId[], facts: HostFacts): Chain[] {
   return lanes.flatMap((lane) => {
     const name = nameOf(lane);
     const { pps, burst } = facts.trips(lane);
-    const share = Math.max(1, Math.floor(facts.samplesPerSecond / 4));
-    const count = `counter name ${arrivedCounter(lane)}`;
-    const trip =
-      `limit rate over ${pps}/second burst ${burst} packets limit rate ${share}/second burst ${LANE_BURST} packets ` +
+    const sample = (share: number, sampleBurst: number) =>
+      `limit rate ${Math.max(1, Math.floor(facts.samplesPerSecond * share))}/second burst ${sampleBurst} packets ` +
       `limit name "sampler" log prefix "${lane}" group ${facts.nflogGroup} snaplen ${SAMPLE_BYTES} queue-threshold 1`;
+    const count = `counter name ${arrivedCounter(lane)}`;
+    const trip = `limit rate over ${pps}/second burst ${burst} packets ${sample(SHARE.judged, LANE_BURST)}`;
     const mitigation = mitigationOf(lane, facts.ports);
     if (!mitigation) return [{ name: `l_${name}`, rules: [count, trip, "accept"] }];
     const body = (counter: string, verdict: "drop" | "accept") => [
+      sample(SHARE.mitigated, MITIGATED_BURST),
       ...spare,
       ...mitigation.rules.map((rule) => withVerdict(rule, counter, verdict)),
     ];
@@ -141,9 +148,9 @@ function laneChains(lanes: LaneId[], facts: HostFacts): Chain[] {
         name: `l_${name}`,
         rules: [
           count,
-          trip,
           `meta nfproto @${armedSet(lane)} goto m_${name}`,
           `meta nfproto @${watchedSet(lane)} goto o_${name}`,
+          trip,
           ...firstAidRules(lane, pps, spare),
         ],
       },
