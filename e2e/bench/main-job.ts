@@ -21,8 +21,9 @@ import { line, one } from "./figures.ts";
 import { cpuPercent, footprint } from "./process.ts";
 
 const RUNS = Number(process.env.RUNS ?? 20);
-/** What the sustained floods ask for: the sender shares two cores with the tunnels and gets through with somewhat less. */
-const SUSTAINED_PPS = 280_000;
+/** Two senders, because one gets no further than its core; they share the cores with the tunnels and the agent. */
+const SENDERS = [1, 2];
+const SENDER_PPS = 140_000;
 const FLOOD = { attack: "udp_random", pps: 200_000, port: 51820 } as const;
 /** Long enough for the slowest part to have seen it. */
 const FLOOD_SECONDS = 1.5;
@@ -186,7 +187,9 @@ async function sustained(
   let cpu = 0;
   let after = footprint(agent.pid);
   for (const attack of ["udp_random", "wireguard_data"] as const) {
-    const running = await flood(lab, { ...FLOOD, attack, pps: SUSTAINED_PPS, seconds: 16 });
+    const running = await Promise.all(
+      SENDERS.map((seed) => flood(lab, { ...FLOOD, attack, pps: SENDER_PPS, seconds: 16, seed })),
+    );
     await delay(1_000);
     const from = await meter.read();
     const before = footprint(agent.pid);
@@ -195,12 +198,13 @@ async function sustained(
     after = footprint(agent.pid);
     const to = await meter.read();
     cpu = Math.max(cpu, cpuPercent(before, after));
-    const result = await running.result;
+    const results = await Promise.all(running.map(({ result }) => result));
+    const pps = results.reduce((sum, result) => sum + result.pps, 0);
     const arrived = to.arrived.packets - from.arrived.packets;
     const passed = to.passed.packets - from.passed.packets;
-    const share = `${passed} of ${arrived} (${((passed / arrived) * 100).toFixed(4)} %), ${Math.round(result.pps)} pps`;
+    const share = `${passed} of ${arrived} (${((passed / arrived) * 100).toFixed(4)} %), ${Math.round(pps)} pps`;
     lines.push(one(`reached the VPN under ${attack}`, share, "<= 0.1 %"));
-    await agent.waitFor("attack.ended", ({ lastSeenAt }) => Date.parse(lastSeenAt) > running.firstPacketAt, 30_000);
+    await agent.waitFor("attack.ended", ({ lastSeenAt }) => Date.parse(lastSeenAt) > running[0]!.firstPacketAt, 30_000);
   }
   return { lines, cpu, residentMb: after.residentMb, privateMb: after.privateMb };
 }

@@ -19,7 +19,9 @@ export type ReplayOptions = {
 
 const PEACE_MS = 500;
 const WAR_MS = 100;
-const LANE_BURST = 64;
+/** The kernel's bounds on samples: of a lane that is judged, of one whose rules stand, of all lanes together. */
+const JUDGED = { share: 1 / 4, burst: 64 };
+const MITIGATED = { share: 1 / 20, burst: 48 };
 const TOTAL_BURST = 200;
 
 /**
@@ -64,8 +66,9 @@ class Kernel {
   readonly #options: ReplayOptions;
   readonly #learned: Learned;
   readonly #counts = new Map<LaneId, LaneCount>();
-  readonly #trips = new Map<LaneId, Bucket>();
-  readonly #shares = new Map<LaneId, Bucket>();
+  readonly #thresholds = new Map<LaneId, Bucket>();
+  readonly #judged = new Map<LaneId, Bucket>();
+  readonly #mitigated = new Map<LaneId, Bucket>();
   readonly #sampler: Bucket;
 
   constructor(options: ReplayOptions, learned: Learned) {
@@ -100,17 +103,20 @@ class Kernel {
     const count = this.#count(lane);
     count.packets++;
     count.bytes += packet.wireLength;
-    const { pps, burst } = detector.threshold(lane);
-    const within = bucketOf(this.#trips, lane, pps, burst).take(at);
-    const changes =
-      within || !bucketOf(this.#shares, lane, samplesPerSecond / 4, LANE_BURST).take(at) || !this.#sampler.take(at)
-        ? []
-        : detector.sample(at, lane, packet);
-    if (detector.attacks.length > 0 && armed(detector.attacks).includes(lane)) {
+    const mitigated = detector.attacks.length > 0 && armed(detector.attacks).includes(lane);
+    if (mitigated) {
       count.dropped++;
       count.droppedBytes += packet.wireLength;
     }
-    return changes;
+    const sampled = mitigated
+      ? bucketOf(this.#mitigated, lane, samplesPerSecond * MITIGATED.share, MITIGATED.burst).take(at)
+      : this.#isOver(lane, at) && bucketOf(this.#judged, lane, samplesPerSecond * JUDGED.share, JUDGED.burst).take(at);
+    return sampled && this.#sampler.take(at) ? detector.sample(at, lane, packet) : [];
+  }
+
+  #isOver(lane: LaneId, at: number): boolean {
+    const { pps, burst } = this.#options.detector.threshold(lane);
+    return !bucketOf(this.#thresholds, lane, pps, burst).take(at);
   }
 }
 
