@@ -22,6 +22,8 @@ import {
 } from "./agent.ts";
 
 const isRoot = process.getuid?.() === 0;
+/** Strangers' first handshakes and connection requests that pass in a second: docs/agent.md. */
+const ADMITTED_PPS = 200;
 /** Quiet time and lease as short as the policy allows: tests wait for both. */
 const QUICK = { ...MINIMAL, policy: { quietSeconds: 5, leaseSeconds: 15 } };
 
@@ -127,23 +129,26 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     ["valid handshakes of nobody", "wireguard_initiation_valid_mac1", "wireguard_handshake_flood"],
     ["connection requests with the options of real stacks", "syn_options", "syn_flood"],
   ] as const)(
-    "%s are dropped, their first within the kernel's bound, and known peers stay",
+    "%s are dropped but for those that the mitigation admits, and known peers stay",
     async (_, attack, vector) => {
       agent = await startAgent(lab, QUICK);
       await startProbes();
       const meter = await startMeter(lab);
       const { publicKey: serverPublicKey } = wireguard;
-      const running = await flood(lab, { attack, pps: 50_000, seconds: 3, serverPublicKey });
+      const running = await flood(lab, { attack, pps: 50_000, seconds: 30, packets: 150_000, serverPublicKey });
       expect((await agent.waitFor("attack.started")).vector).toBe(vector);
       await agent.waitFor("mitigation.applied");
       const before = await meter.read();
+      const from = Date.now();
       await running.result;
+      const seconds = (Date.now() - from) / 1000;
       const after = await meter.read();
       await meter.stop();
       const arrived = after.arrived.packets - before.arrived.packets;
       const passed = after.passed.packets - before.passed.packets;
-      expect(arrived).toBeGreaterThan(10_000);
-      expect(passed / arrived).toBeLessThan(0.01);
+      expect(arrived).toBeGreaterThan(100_000);
+      // So many a second, whatever the rate of the flood.
+      expect(passed).toBeLessThanOrEqual(ADMITTED_PPS * (seconds + 1));
       const tunnels = await stopProbes();
       expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
       expect((await agent.waitFor("attack.classified")).vector).toBe(vector);

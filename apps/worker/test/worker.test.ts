@@ -128,6 +128,15 @@ const incidentIn = (delivery: DeliveryOf<"webhook">) =>
   (delivery.payload as { data: { incident: { id: string } } }).data.incident.id;
 
 describe("an incident", () => {
+  test("of a node that has sent no second yet tells of the tunnels that its first event counted", async () => {
+    const fresh = await aWorld(db, null);
+    await fresh.channel("slack", receiver);
+    await start();
+    await fresh.report(started, applied);
+    const { message } = await receiver.next({ kind: "slack" });
+    expect(message.text).toContain("tunnels up 42 of 42, 0 disconnected");
+  });
+
   test("reaches each channel once, with a link, and the timeline says so", async () => {
     await world.channel("slack", receiver);
     await world.channel("webhook", receiver);

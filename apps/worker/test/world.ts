@@ -29,11 +29,11 @@ export interface World {
   settled(): Promise<void>;
 }
 
-/** A workspace with one node, in the test's own database. */
-export async function aWorld(database: Pick<TestDatabase, "system">): Promise<World> {
+/** A workspace with one node, in the test's own database. `tunnels`: as its last second said; null before it has sent one. */
+export async function aWorld(database: Pick<TestDatabase, "system">, tunnels: number | null = 42): Promise<World> {
   configureServices({ secret: SECRET, deployment: { allowLoopback: true } });
   const { id: workspaceId } = await aWorkspace();
-  const node = await aNode(workspaceId, { tunnels: 42 });
+  const node = await aNode(workspaceId, { tunnels });
   const ctx = systemContext(workspaceId);
   const ask = (incidentId: string, transition: Transition) =>
     inTenant(ctx, (tx) => enqueue(tx, ctx, "alert.deliver", { incidentId, transition }));

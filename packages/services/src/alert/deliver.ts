@@ -184,7 +184,8 @@ async function loadChannel(tx: Tx, channelId: string) {
 
 function toAlert(found: Found, dashboardUrl: string): Omit<IncidentAlert, "sentAt"> {
   const { incident: row, node: host, workspace: owner, delivery } = found;
-  const tunnels = row.endedAt ? row.tunnelsAfter : host.tunnels;
+  // A node that has sent no whole second yet has counted them for its first event.
+  const tunnels = row.endedAt ? row.tunnelsAfter : (host.tunnels ?? row.tunnelsLowest);
   const lost = tunnels === null || row.tunnelsBefore === null ? null : Math.max(0, row.tunnelsBefore - tunnels);
   const firstPacketAt = row.firstPacketAt ?? row.trippedAt ?? row.startedAt;
   return {
