@@ -23,6 +23,13 @@ test("a vector's own mode goes before the policy's", () => {
   expect(plan(policy, [flood], ports).armed).toEqual([]);
 });
 
+test("before anything is judged, the kernel holds a lane only where every vector would be dropped", () => {
+  const mixed = Policy.parse({ mode: "enforce", vectorModes: { wireguard_handshake_flood: "observe" } });
+  expect(plan(enforce, [], ports).firstAid).toContain("udp:51820:handshake");
+  expect(plan(mixed, [], ports).firstAid).toEqual([]);
+  expect(plan(DEFAULT_POLICY, [], ports).firstAid).toEqual([]);
+});
+
 test("a reconnect storm is never dropped", () => {
   const storm: PlannedAttack = { ...flood, verdict: "reconnect_storm", lanes: ["udp:51820:handshake"] };
   expect(plan(enforce, [storm], ports).armed).toEqual([]);

@@ -42,8 +42,9 @@ export function plan(policy: Policy, attacks: PlannedAttack[], ports: VpnPort[])
   }
   for (const lane of armed) watched.delete(lane);
   const withdrawn = attacks.filter((attack) => attack.withdrawn).flatMap(({ lanes }) => lanes);
-  const firstAid =
-    policy.mode === "enforce" ? lanesOf(ports).filter((lane) => firstAidOf(lane) && !withdrawn.includes(lane)) : [];
+  // Nothing is judged yet: only where whatever it turns out to be would be dropped.
+  const enforcing = [policy.mode, ...Object.values(policy.vectorModes)].every((mode) => mode === "enforce");
+  const firstAid = enforcing ? lanesOf(ports).filter((lane) => firstAidOf(lane) && !withdrawn.includes(lane)) : [];
   return { armed: [...armed], watched: [...watched], firstAid, byAttack };
 }
 
