@@ -135,18 +135,22 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
       await startProbes();
       const meter = await startMeter(lab);
       const { publicKey: serverPublicKey } = wireguard;
-      const running = await flood(lab, { attack, pps: 50_000, seconds: 30, packets: 150_000, serverPublicKey });
+      const running = await flood(lab, { attack, pps: 50_000, seconds: 60, serverPublicKey });
       expect((await agent.waitFor("attack.started")).vector).toBe(vector);
       await agent.waitFor("mitigation.applied");
       const before = await meter.read();
       const from = Date.now();
-      await running.result;
+      let after = before;
+      // However long this machine takes for so many.
+      while (after.arrived.packets - before.arrived.packets < 100_000) {
+        await delay(100);
+        after = await meter.read();
+      }
+      await running.stop();
+      after = await meter.read();
       const seconds = (Date.now() - from) / 1000;
-      const after = await meter.read();
       await meter.stop();
-      const arrived = after.arrived.packets - before.arrived.packets;
       const passed = after.passed.packets - before.passed.packets;
-      expect(arrived).toBeGreaterThan(100_000);
       // So many a second, whatever the rate of the flood.
       expect(passed).toBeLessThanOrEqual(ADMITTED_PPS * (seconds + 1));
       const tunnels = await stopProbes();
