@@ -36,6 +36,11 @@ describe.skipIf(!isRoot)("the kernel counts each packet in the lane that replay 
     samplesPerSecond: 10,
     trips: () => ({ pps: 10_000_000, burst: 10_000 }),
     seeds: [],
+    connections: [],
+    localAddresses: [],
+    listeningUdp: [],
+    conntrack: false,
+    greylist: 65_536,
     neverBlock: [],
   };
 

@@ -18,6 +18,7 @@ import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
 import { newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
+import { surroundings } from "./surroundings.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
 import { warmUp } from "./warm-up.ts";
@@ -121,6 +122,7 @@ export class Agent {
       trips: (lane) => this.#detector.threshold(lane),
       seeds: [],
       neverBlock: this.#policy.neverBlock,
+      ...surroundings(),
     };
     const seeds = await livePeers(Date.now() / 1000);
     this.#nflog = new NflogListener(config.nflogGroup, SNAPLEN);
@@ -246,6 +248,7 @@ export class Agent {
 
   /** `seeds`: peers that are genuine before the kernel has seen a packet of theirs; only a table that is empty needs them. */
   #load(seeds: HostFacts["seeds"] = []): void {
+    this.#facts = { ...this.#facts, ...surroundings() };
     this.#firewall.load({ ...this.#facts, seeds });
     this.#tripsInKernel = new Map(this.#firewall.lanes.map((lane) => [lane, this.#detector.threshold(lane).pps]));
   }
@@ -389,7 +392,7 @@ export class Agent {
   /** Makes the kernel hold what policy and attacks call for now. */
   #enforce(): void {
     if (this.#standDown) return;
-    this.#plan = plan(this.#policy, this.#planned(), this.#ports);
+    this.#plan = plan(this.#policy, this.#planned(), this.#facts);
     this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
     this.#appliedAt = this.#renewedAt = Date.now();
   }

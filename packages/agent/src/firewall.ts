@@ -136,7 +136,7 @@ export class Firewall {
 
   /** Lanes that a predecessor left armed. */
   armedNow(): LaneId[] {
-    const lanes = this.#lanes.filter((lane) => mitigationOf(lane, this.#facts.ports));
+    const lanes = this.#lanes.filter((lane) => mitigationOf(lane, this.#facts));
     const names = new Set(this.#socket.leased(lanes.map(armedSet)));
     return lanes.filter((lane) => names.has(armedSet(lane)));
   }

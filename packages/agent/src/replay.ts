@@ -53,7 +53,7 @@ export function replayFile(
     plan(
       policy,
       attacks.map(({ id, verdict, lanes }) => ({ id, verdict, lanes, withdrawn: false })),
-      ports,
+      { ports, conntrack: false },
     );
   const host = inferHost(
     packets.map(({ packet }) => packet),

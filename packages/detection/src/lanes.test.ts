@@ -183,11 +183,11 @@ const segment = (flags: number, { dport = 9, sport = 80 } = {}) =>
 test.each<[string, Packet, string]>([
   ["SYN", segment(TCP.syn), "host:syn"],
   ["SYN to a VPN port", segment(TCP.syn, { dport: 443 }), "host:syn"],
-  ["data to a VPN port", segment(TCP.ack, { dport: 443 }), "tcp:443:data"],
+  ["data to a VPN port", segment(TCP.ack, { dport: 443 }), "tcp:443:unissued"],
   ["unasked SYN-ACK", segment(TCP.syn | TCP.ack), "host:synack"],
   ["SYN with FIN", segment(TCP.syn | TCP.fin), "host:tcp"],
   ["unasked SYN-ACK to a VPN port", segment(TCP.syn | TCP.ack, { dport: 443 }), "host:synack"],
-  ["RST to a VPN port", segment(TCP.rst, { dport: 443 }), "tcp:443:data"],
+  ["RST to a VPN port", segment(TCP.rst, { dport: 443 }), "tcp:443:unissued"],
   [
     "first fragment of a segment",
     read(tcp({ from: peer, to: host, sport: 1, dport: 443, flags: TCP.ack, moreFragments: true })),

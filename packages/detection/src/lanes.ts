@@ -29,6 +29,8 @@ export interface Learned {
   heard(index: number): void;
   /** We sent UDP to this reflector's port. */
   asked(address: Address, port: number): boolean;
+  /** The host has a TCP connection with this address and port, or has just answered a request for one. */
+  isConnected(address: Address, port: number, localPort: number): boolean;
   /** We sent a SYN there. */
   askedTcp(address: Address, port: number): boolean;
   /** We sent it this protocol (GRE, ESP, AH), or, for ESP, keep a security association with it. */
@@ -105,7 +107,10 @@ function tcpLane(packet: Packet, { ports, learned }: LaneContext): LaneId {
     return hostLane(learned.askedTcp(packet.source, packet.sourcePort) ? "tcp" : "synack");
   }
   const port = portFor(packet.destinationPort, "tcp", ports);
-  if (port) return vpnLane(port, "data");
+  if (port) {
+    const connected = learned.isConnected(packet.source, packet.sourcePort, packet.destinationPort);
+    return vpnLane(port, connected ? "data" : "unissued");
+  }
   return hostLane(tcpFlags & TCP.rst ? "rst" : "tcp");
 }
 
@@ -117,6 +122,7 @@ export const LEARNED_SETS = {
   issued: { seconds: 240, size: 65_536 },
   heard: { seconds: 240, size: 65_536 },
   peers: { seconds: 300, size: 65_536 },
+  connected: { seconds: 300, size: 65_536 },
   asked: { seconds: 60, size: 65_536 },
   askedTcp: { seconds: 120, size: 65_536 },
   ipsec: { seconds: 300, size: 65_536 },
@@ -132,6 +138,7 @@ export class LearnedState implements Learned {
   readonly #ipsec = new TimedSet(LEARNED_SETS.ipsec);
   readonly #asked = new TimedSet(LEARNED_SETS.asked);
   readonly #askedTcp = new TimedSet(LEARNED_SETS.askedTcp);
+  readonly #connected = new TimedSet(LEARNED_SETS.connected);
   readonly #protocolPeers = new TimedSet(LEARNED_SETS.protocolPeers);
   readonly #peers = new Map<number, TimedSet>();
   #now = 0;
@@ -160,6 +167,8 @@ export class LearnedState implements Learned {
     if (!packet.transport) return;
     if (protocol === PROTOCOL.tcp) {
       if (isOpening(packet.tcpFlags)) this.#askedTcp.add(endpoint(destination, destinationPort), now);
+      // Segments that are no reset belong to a connection; a SYN-ACK answers a request for one.
+      else if (!(packet.tcpFlags & TCP.rst)) this.#connected.add(connection(packet, destination), now);
     } else if (protocol === PROTOCOL.udp) {
       if (REFLECTOR_PORTS.includes(destinationPort)) this.#asked.add(endpoint(destination, destinationPort), now);
       const port = portFor(packet.sourcePort, "udp", this.#ports);
@@ -172,7 +181,8 @@ export class LearnedState implements Learned {
     if (isIpsec(port)) this.#ipsec.add(packet.destination, now);
     this.#peers.get(port.port)?.add(endpoint(packet.destination, packet.destinationPort), now);
     if (port.protocol !== "wireguard") return;
-    const type = wireguardType(packet, false);
+    // What we send ourselves is of the protocol, whatever a network writes into its reserved octets.
+    const type = wireguardType(packet, true);
     if (type !== 1 && type !== 2) return;
     const index = word(packet.payload, WIREGUARD.senderAt);
     if (index >= 0) this.#issued.add(index, now);
@@ -194,6 +204,9 @@ export class LearnedState implements Learned {
   asked(address: Address, port: number): boolean {
     return this.#asked.has(endpoint(address, port), this.#now);
   }
+  isConnected(address: Address, port: number, localPort: number): boolean {
+    return this.#connected.has(`${endpoint(address, port)}:${localPort}`, this.#now);
+  }
   askedTcp(address: Address, port: number): boolean {
     return this.#askedTcp.has(endpoint(address, port), this.#now);
   }
@@ -203,6 +216,8 @@ export class LearnedState implements Learned {
   }
 }
 
+const connection = ({ destinationPort, sourcePort }: Packet, address: Address) =>
+  `${endpoint(address, destinationPort)}:${sourcePort}`;
 const isIpsec = (port: VpnPort) => port.protocol === "ike" || port.protocol === "ipsec_nat_t";
 
 /** Address and port as one Map key: below 2^48 for IPv4, nine UTF-16 units for IPv6. */

@@ -144,7 +144,7 @@ export function provesPeer(packet: Packet, protocol: VpnProtocol): boolean {
   switch (protocol) {
     case "wireguard":
       // A cookie reply goes to anybody who knows the server's public key.
-      return udpPayloadLength(packet) >= WIREGUARD.data.minLength && word(payload, 0) !== WIREGUARD.cookieReply.word;
+      return udpPayloadLength(packet) >= WIREGUARD.data.minLength && payload[0] !== WIREGUARD.cookieReply.word >>> 24;
     case "openvpn":
       return payload.length > 0 && includes(OPENVPN.proving, payload[0]! >> 3);
     case "ike":
@@ -164,7 +164,7 @@ export function finishesHandshake(packet: Packet, protocol: VpnProtocol): boolea
   const { payload } = packet;
   switch (protocol) {
     case "wireguard":
-      return word(payload, 0) === WIREGUARD.response.word;
+      return payload[0] === WIREGUARD.response.word >>> 24;
     case "openvpn":
       return payload.length > 0 && payload[0]! >> 3 === OPENVPN.controlOpcode;
     case "ike":

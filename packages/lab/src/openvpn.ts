@@ -29,6 +29,8 @@ export interface Openvpn {
   connect(client: number, family?: Family, timeoutMs?: number): Promise<OpenvpnClient>;
   /** Common names of the connected clients, as the status file has them. */
   connected(): string[];
+  /** Ends all clients, so that they may connect anew. */
+  stopClients(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -44,6 +46,7 @@ export async function startOpenvpn(lab: Topology, options: OpenvpnOptions = {}):
   const directory = mkdtempSync(join(tmpdir(), `${lab.prefix}-openvpn-`));
   const file = (name: string) => join(directory, name);
   const processes: ChildProcess[] = [];
+  const clients: ChildProcess[] = [];
   // The certificates go with us even if nobody calls stop.
   const remove = () => rmSync(directory, { recursive: true, force: true });
   process.once("exit", remove);
@@ -83,7 +86,7 @@ export async function startOpenvpn(lab: Topology, options: OpenvpnOptions = {}):
         ],
         { stdio: ["ignore", "pipe", "pipe"] },
       );
-      processes.push(child);
+      clients.push(child);
       await initialized(child, `OpenVPN of ${host.namespace}`, timeoutMs);
       const client = { host, name, connectedInMs: performance.now() - startedAt };
       openvpn.clients.push(client);
@@ -93,8 +96,12 @@ export async function startOpenvpn(lab: Topology, options: OpenvpnOptions = {}):
       readFileSync(openvpn.statusFile, "utf8")
         .split("\n")
         .flatMap((line) => (line.startsWith("CLIENT_LIST,") ? (line.split(",")[1] ?? []) : [])),
+    async stopClients() {
+      await Promise.all(clients.splice(0).map(end));
+      openvpn.clients.length = 0;
+    },
     async stop() {
-      await Promise.all(processes.map(end));
+      await Promise.all([...processes, ...clients].map(end));
       remove();
       process.off("exit", remove);
     },

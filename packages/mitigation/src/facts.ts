@@ -3,6 +3,9 @@ import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
 /** A peer that is known to be genuine when the table is loaded, as the VPN daemons report it. */
 export type SeedPeer = { address: string; port: number };
 
+/** A TCP connection of the host itself that stands when the table is loaded. */
+export type Connection = { address: string; port: number; localPort: number };
+
 /** When a lane's rate wakes the agent: a token bucket of `pps` packets a second and `burst` packets. */
 export type Trip = { pps: number; burst: number };
 
@@ -18,5 +21,14 @@ export type HostFacts = {
   samplesPerSecond: number;
   trips: (lane: LaneId) => Trip;
   seeds: SeedPeer[];
+  connections: Connection[];
   neverBlock: string[];
+  /** Addresses of the host's own interfaces. What is not for them is somebody else's. */
+  localAddresses: string[];
+  /** UDP ports, VPN ports apart, on which a process of the host waits for strangers. */
+  listeningUdp: number[];
+  /** True where the host tracks connections anyway (NAT, a stateful firewall): then what belongs to none can be told. */
+  conntrack: boolean;
+  /** How many strangers are remembered between two tries: `greylistSize`. */
+  greylist: number;
 };

@@ -22,3 +22,7 @@ export const finishedCounter = (port: Pick<VpnPort, "port" | "transport">): stri
 
 export const learnChain = (port: Pick<VpnPort, "port" | "transport">): string => `learn_${portChain(port)}`;
 export const portChain = (port: Pick<VpnPort, "port" | "transport">): string => `${port.transport}_${port.port}`;
+/** Counter of the server's own packets that have no shape of its protocol: where there are many, clients speak so too. */
+export const oddCounter = (port: Pick<VpnPort, "port" | "transport">): string => `x_${portChain(port)}`;
+/** Counter of what a lane's mitigation drops, or would, from addresses of peers that once finished a handshake. */
+export const metCounter = (lane: LaneId): string => `k_${nameOf(lane)}`;

@@ -1,8 +1,8 @@
-import { hostLane, type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
-import { REFLECTOR_PORTS } from "@flowtriq/protocol/reflector";
+import { hostLane, type LaneId, type VpnPort } from "@flowtriq/protocol/lane";
 import type { HostFacts } from "./facts.ts";
 import { lanesOf } from "./lanes.ts";
-import { firstAidOf, mitigationOf, withVerdict } from "./mitigations.ts";
+import { ASKED_RULES, learnRules, REFLECTOR_SET, TCP_RULES } from "./learn.ts";
+import { firstAidOf, type LaneMitigation, mitigationOf, withVerdict } from "./mitigations.ts";
 import {
   armedSet,
   arrivedCounter,
@@ -10,17 +10,22 @@ import {
   finishedCounter,
   firstAidSet,
   learnChain,
+  metCounter,
   nameOf,
   observedCounter,
+  oddCounter,
   portChain,
   watchedSet,
 } from "./names.ts";
 import { portRules } from "./ports.ts";
+import { GIVEN_SETS, givenElements, learnedSets, seedElements, sparing } from "./sets.ts";
 
 /** Hook priority at ingress: before every usual chain, so that a drop costs no connection tracking. */
 const INGRESS_PRIORITY = -500;
 /** Without an ingress hook: before connection tracking (-200) and defragmentation (-400). */
 const PREROUTING_PRIORITY = -450;
+/** Behind connection tracking and destination NAT (-100). */
+const TRACKED_PRIORITY = -90;
 const LEARN_PRIORITY = -350;
 /** After source NAT (100), so that what is learned is what the wire carries. */
 const ASKED_PRIORITY = 310;
@@ -37,37 +42,6 @@ const TOTAL_BURST = 200;
 const SHARE = { judged: 1 / 4, mitigated: 1 / 20 };
 const MITIGATED_BURST = 48;
 
-const timed = (type: string, size: number, timeout: string) =>
-  `{ typeof ${type}; size ${size}; flags dynamic,timeout; timeout ${timeout}; }`;
-const keyed = (type: string, size: number, timeout: string) =>
-  `{ type ${type}; size ${size}; flags dynamic,timeout; timeout ${timeout}; }`;
-
-/**
- * Sets that packets feed. They outlive a reload: live tunnels depend on what they hold. WireGuard rejects a session after
- * 180 s (whitepaper 6.1), so an index issued 240 s ago is dead.
- */
-const LEARNED_SETS = [
-  `set wg_index ${timed("@th,96,32", 65536, "4m")}`,
-  // Indices that known peers used before the agent saw them issued; apart, so that they cannot crowd out the issued ones.
-  `set wg_seen ${timed("@th,96,32", 65536, "4m")}`,
-  `set peer4 ${timed("ip saddr . udp sport", 65536, "5m")}`,
-  `set peer6 ${timed("ip6 saddr . udp sport", 65536, "5m")}`,
-  `set ipsec4 ${keyed("ipv4_addr", 65536, "5m")}`,
-  `set ipsec6 ${keyed("ipv6_addr", 65536, "5m")}`,
-  `set asked4 ${timed("ip saddr . udp sport", 65536, "1m")}`,
-  `set asked6 ${timed("ip6 saddr . udp sport", 65536, "1m")}`,
-  `set askedtcp4 ${timed("ip saddr . tcp sport", 65536, "2m")}`,
-  `set askedtcp6 ${timed("ip6 saddr . tcp sport", 65536, "2m")}`,
-  `set proto4 ${timed("ip saddr . meta l4proto", 4096, "5m")}`,
-  `set proto6 ${timed("ip6 saddr . meta l4proto", 4096, "5m")}`,
-  `set retry4 ${timed("ip saddr . udp sport", 262144, "8s")}`,
-  `set retry6 ${timed("ip6 saddr . udp sport", 262144, "8s")}`,
-  `set synretry4 ${timed("ip saddr . tcp sport", 262144, "8s")}`,
-  `set synretry6 ${timed("ip6 saddr . tcp sport", 262144, "8s")}`,
-  `set synrate4 ${keyed("ipv4_addr", 65536, "10s")}`,
-  `set synrate6 ${keyed("ipv6_addr", 65536, "10s")}`,
-];
-
 /**
  * The whole table, as one transaction for `nft -f`: learned sets, counters and leases of a table that stands already live
  * on, its chains are emptied and written anew. Known peers are seeded in the same transaction, so nobody who is connected
@@ -76,26 +50,29 @@ const LEARNED_SETS = [
 export function toNftables(facts: HostFacts): string {
   const lanes = lanesOf(facts.ports);
   const chains = [
-    ...laneChains(lanes, facts),
-    ...facts.ports.map((port) => portChainText(port)),
+    ...lanes.flatMap((lane) => laneChains(lane, facts)),
+    ...facts.ports.map((port): Chain => ({ name: portChain(port), rules: portRules(port) })),
     hostChain(facts),
     ...hookChains(facts),
   ];
   const table = `inet ${facts.table}`;
   return [
     `table ${table} {`,
-    ...LEARNED_SETS.map(indent),
+    ...learnedSets(facts).map(indent),
+    ...GIVEN_SETS.map(indent),
     indent(`limit sampler { rate ${facts.samplesPerSecond}/second burst ${TOTAL_BURST} packets; }`),
-    ...lanes.flatMap((lane) => laneObjects(lane, facts.ports)).map(indent),
-    ...facts.ports.filter(isUdp).map((port) => indent(`counter ${finishedCounter(port)} { }`)),
-    ...NEVER_SETS.map(indent),
+    ...lanes.flatMap((lane) => laneObjects(lane, facts)).map(indent),
+    ...facts.ports
+      .filter(isUdp)
+      .flatMap((port) => [finishedCounter(port), oddCounter(port)].map(counter))
+      .map(indent),
     ...chains.map(({ name, hook }) => indent(`chain ${name} { ${hook ?? ""} }`)),
     "}",
     ...chains.map(({ name }) => `flush chain ${table} ${name}`),
     `table ${table} {`,
     ...chains.flatMap(({ name, rules }) => [`chain ${name} {`, ...rules.map(indent), "}"].map(indent)),
     "}",
-    ...neverElements(facts),
+    ...givenElements(facts),
     ...seedElements(facts),
     "",
   ].join("\n");
@@ -108,54 +85,70 @@ const isUdp = (port: VpnPort) => port.transport === "udp";
 
 type Chain = { name: string; hook?: string; rules: string[] };
 const indent = (line: string) => `  ${line}`;
+const counter = (name: string) => `counter ${name} { }`;
 
-function laneObjects(lane: LaneId, ports: VpnPort[]): string[] {
-  const objects = [`counter ${arrivedCounter(lane)} { }`];
-  if (!mitigationOf(lane, ports)) return objects;
+function laneObjects(lane: LaneId, facts: HostFacts): string[] {
+  if (!mitigationOf(lane, facts)) return [counter(arrivedCounter(lane))];
   return [
-    ...objects,
-    `counter ${droppedCounter(lane)} { }`,
-    `counter ${observedCounter(lane)} { }`,
+    ...[arrivedCounter, droppedCounter, observedCounter, metCounter].map((name) => counter(name(lane))),
     // The dead-man switch: an element is the lease of one address family; when it runs out the lane is open again.
-    `set ${armedSet(lane)} { type nf_proto; flags timeout; }`,
-    `set ${watchedSet(lane)} { type nf_proto; flags timeout; }`,
-    ...(firstAidOf(lane) ? [`set ${firstAidSet(lane)} { type nf_proto; flags timeout; }`] : []),
+    ...[armedSet, watchedSet, ...(firstAidOf(lane) ? [firstAidSet] : [])].map(
+      (name) => `set ${name(lane)} { type nf_proto; flags timeout; }`,
+    ),
   ];
 }
 
 /** Counts a lane, wakes the agent when its rate trips, and enters the mitigation while the lane is armed. */
-function laneChains(lanes: LaneId[], facts: HostFacts): Chain[] {
+function laneChains(lane: LaneId, facts: HostFacts): Chain[] {
+  const name = nameOf(lane);
+  const { pps, burst } = facts.trips(lane);
+  const sample = (share: number, sampleBurst: number) =>
+    `limit rate ${Math.max(1, Math.floor(facts.samplesPerSecond * share))}/second burst ${sampleBurst} packets ` +
+    `limit name "sampler" log prefix "${lane}" group ${facts.nflogGroup} snaplen ${SAMPLE_BYTES} queue-threshold 1`;
+  const count = `counter name ${arrivedCounter(lane)}`;
+  const trip = `limit rate over ${pps}/second burst ${burst} packets ${sample(SHARE.judged, LANE_BURST)}`;
+  const mitigation = mitigationOf(lane, facts);
+  if (!mitigation) return [{ name: `l_${name}`, rules: [count, trip, "accept"] }];
   const spare = sparing(facts.neverBlock);
-  return lanes.flatMap((lane) => {
-    const name = nameOf(lane);
-    const { pps, burst } = facts.trips(lane);
-    const sample = (share: number, sampleBurst: number) =>
-      `limit rate ${Math.max(1, Math.floor(facts.samplesPerSecond * share))}/second burst ${sampleBurst} packets ` +
-      `limit name "sampler" log prefix "${lane}" group ${facts.nflogGroup} snaplen ${SAMPLE_BYTES} queue-threshold 1`;
-    const count = `counter name ${arrivedCounter(lane)}`;
-    const trip = `limit rate over ${pps}/second burst ${burst} packets ${sample(SHARE.judged, LANE_BURST)}`;
-    const mitigation = mitigationOf(lane, facts.ports);
-    if (!mitigation) return [{ name: `l_${name}`, rules: [count, trip, "accept"] }];
-    const body = (counter: string, verdict: "drop" | "accept") => [
-      sample(SHARE.mitigated, MITIGATED_BURST),
-      ...spare,
-      ...mitigation.rules.map((rule) => withVerdict(rule, counter, verdict)),
-    ];
+  const mitigated = sample(SHARE.mitigated, MITIGATED_BURST);
+  const enter = (chain: (kind: "m" | "o") => string) => [
+    `meta nfproto @${armedSet(lane)} goto ${chain("m")}_${name}`,
+    `meta nfproto @${watchedSet(lane)} goto ${chain("o")}_${name}`,
+  ];
+  if (mitigation.tracked) {
     return [
-      { name: `m_${name}`, rules: body(droppedCounter(lane), "drop") },
-      { name: `o_${name}`, rules: body(observedCounter(lane), "accept") },
-      {
-        name: `l_${name}`,
-        rules: [
-          count,
-          `meta nfproto @${armedSet(lane)} goto m_${name}`,
-          `meta nfproto @${watchedSet(lane)} goto o_${name}`,
-          trip,
-          ...firstAidRules(lane, pps, spare),
-        ],
-      },
+      ...mitigationChains(lane, mitigation, spare),
+      { name: `q_${name}`, rules: [mitigated, "accept"] },
+      { name: `l_${name}`, rules: [count, ...enter(() => "q"), trip] },
+    ];
+  }
+  return [
+    ...mitigationChains(lane, mitigation, [mitigated, ...spare]),
+    { name: `l_${name}`, rules: [count, ...enter((kind) => kind), trip, ...firstAidRules(lane, pps, spare)] },
+  ];
+}
+
+/** The rules twice, `m_` to drop and `o_` to count what would be dropped, with the chains that they branch to. */
+function mitigationChains(lane: LaneId, { rules, branches = {} }: LaneMitigation, before: string[]): Chain[] {
+  return (["m", "o"] as const).flatMap((kind) => {
+    const name = `${kind}_${nameOf(lane)}`;
+    const [hits, verdict] =
+      kind === "m" ? [droppedCounter(lane), "drop" as const] : [observedCounter(lane), "accept" as const];
+    const compile = (list: string[]) =>
+      list.flatMap((rule) => [
+        ...(rule === "drop" ? metRules(lane) : []),
+        withVerdict(rule, hits, verdict).replace("goto :", `goto ${name}_`),
+      ]);
+    return [
+      ...Object.entries(branches).map(([branch, list]) => ({ name: `${name}_${branch}`, rules: compile(list) })),
+      { name, rules: [...before, ...compile(rules)] },
     ];
   });
+}
+
+/** Whether those who are dropped include addresses of peers that once finished a handshake. */
+function metRules(lane: LaneId): string[] {
+  return [`ip saddr @met4 counter name ${metCounter(lane)}`, `ip6 saddr @met6 counter name ${metCounter(lane)}`];
 }
 
 /** Never below the lane's own threshold, so that what is normal here is not cut. */
@@ -166,8 +159,6 @@ function firstAidRules(lane: LaneId, thresholdPps: number, spare: string[]): str
   const above = bound.above === "drop" ? `counter name ${droppedCounter(lane)} drop` : `goto m_${nameOf(lane)}`;
   return [...spare, `${limit} meta nfproto @${firstAidSet(lane)} ${above}`];
 }
-
-const portChainText = (port: VpnPort): Chain => ({ name: portChain(port), rules: portRules(port) });
 
 const to = (lane: LaneId) => `goto l_${nameOf(lane)}`;
 
@@ -180,11 +171,11 @@ function hostChain(facts: HostFacts): Chain {
     rules: [
       `ip frag-off & 0x3fff != 0 ${host("fragment")}`,
       `exthdr frag exists ${host("fragment")}`,
-      `tcp flags & (fin|syn|rst|ack) == syn ${host("syn")}`,
-      `tcp flags & (syn|ack) == (syn|ack) ip saddr . tcp sport @askedtcp4 ${host("tcp")}`,
-      `tcp flags & (syn|ack) == (syn|ack) ip6 saddr . tcp sport @askedtcp6 ${host("tcp")}`,
-      `tcp flags & (syn|ack) == (syn|ack) ${host("synack")}`,
-      ...tcpPorts.map((port) => `tcp dport ${port.port} ${to(vpnLane(port, "data"))}`),
+      `tcp flags & (fin | syn | rst | ack) == syn ${host("syn")}`,
+      `tcp flags & (syn | ack) == (syn | ack) ip saddr . tcp sport @askedtcp4 ${host("tcp")}`,
+      `tcp flags & (syn | ack) == (syn | ack) ip6 saddr . tcp sport @askedtcp6 ${host("tcp")}`,
+      `tcp flags & (syn | ack) == (syn | ack) ${host("synack")}`,
+      ...tcpPorts.map((port) => `tcp dport ${port.port} goto ${portChain(port)}`),
       `tcp flags & rst == rst ${host("rst")}`,
       `meta l4proto tcp ${host("tcp")}`,
       `udp sport ${REFLECTOR_SET} ip saddr . udp sport @asked4 ${host("udp")}`,
@@ -203,7 +194,6 @@ function hostChain(facts: HostFacts): Chain {
     ],
   };
 }
-const REFLECTOR_SET = `{ ${REFLECTOR_PORTS.join(", ")} }`;
 
 function hookChains(facts: HostFacts): Chain[] {
   const udpPorts = facts.ports.filter(isUdp);
@@ -225,11 +215,17 @@ function hookChains(facts: HostFacts): Chain[] {
         };
   return [
     entry,
+    ...(facts.conntrack ? [trackedChain(facts, names)] : []),
     ...udpPorts.map((port) => ({ name: learnChain(port), rules: learnRules(port) })),
     {
       name: "learn",
       hook: `type filter hook output priority ${LEARN_PRIORITY}; policy accept;`,
-      rules: learnMap ? [`udp sport vmap { ${learnMap} }`] : [],
+      rules: [
+        ...(learnMap ? [`udp sport vmap { ${learnMap} }`] : []),
+        "meta l4proto udp update @asked4 { ip daddr . udp dport }",
+        "meta l4proto udp update @asked6 { ip6 daddr . udp dport }",
+        ...TCP_RULES,
+      ],
     },
     {
       name: "asked",
@@ -240,91 +236,30 @@ function hookChains(facts: HostFacts): Chain[] {
 }
 
 /**
- * What the server itself sends proves who is real: see docs/agent.md. The counter takes what only a finished handshake gets:
- * WireGuard's response, OpenVPN's control packets, the answer to IKE_AUTH or quick mode.
+ * Where connections are tracked, what belongs to none: packets of the host's own connections and of those that it translates for its
+ * clients have gone by, and so has what it forwards to a port that a client opened.
  */
-function learnRules(port: VpnPort): string[] {
-  const peers = (guard: string) => [
-    `${guard}update @peer4 { ip daddr . udp dport }`,
-    `${guard}update @peer6 { ip6 daddr . udp dport }`,
+function trackedChain(facts: HostFacts, names: string): Chain {
+  const enter = (guard: string, lane: LaneId) => [
+    `${guard} meta nfproto @${armedSet(lane)} goto m_${nameOf(lane)}`,
+    `${guard} meta nfproto @${watchedSet(lane)} goto o_${nameOf(lane)}`,
   ];
-  const ipsec = (guard: string) => [`${guard}update @ipsec4 { ip daddr }`, `${guard}update @ipsec6 { ip6 daddr }`];
-  const finished = (shape: string) => `${shape} counter name ${finishedCounter(port)}`;
-  switch (port.protocol) {
-    case "wireguard":
-      return [
-        "@th,64,32 { 0x01000000, 0x02000000 } update @wg_index { @th,96,32 }",
-        finished("@th,64,32 0x02000000"),
-        // A cookie reply goes to anyone, a response and data only to an authenticated peer.
-        ...peers("udp length >= 40 @th,64,32 != 0x03000000 "),
-      ];
-    case "openvpn":
-      // Opcodes 4, 6 and 9 (control, data) go only to a peer that answered the server's reset.
-      return [finished("@th,64,5 4"), ...peers("@th,64,5 { 4, 6, 9 } ")];
-    case "ike":
-      return [
-        finished("@th,208,8 { 35, 32 }"),
-        ...ipsec("@th,208,8 { 35, 36, 37, 5, 6, 32 } "),
-        ...peers("@th,208,8 { 35, 36, 37, 5, 6, 32 } "),
-      ];
-    case "ipsec_nat_t":
-      // The client speaks first after IKE_AUTH, so the answer to that proves it, and so does ESP that we send.
-      return [
-        finished("@th,64,32 0 @th,240,8 { 35, 32 }"),
-        ...["@th,64,32 0 @th,240,8 { 35, 36, 37, 5, 6, 32 } ", "@th,64,32 > 255 "].flatMap((shape) => [
-          ...ipsec(shape),
-          ...peers(shape),
-        ]),
-      ];
-    default:
-      return peers("");
-  }
-}
-
-const ASKED_RULES = [
-  `udp dport ${REFLECTOR_SET} update @asked4 { ip daddr . udp dport }`,
-  `udp dport ${REFLECTOR_SET} update @asked6 { ip6 daddr . udp dport }`,
-  "tcp flags & (fin|syn|rst|ack) == syn update @askedtcp4 { ip daddr . tcp dport }",
-  "tcp flags & (fin|syn|rst|ack) == syn update @askedtcp6 { ip6 daddr . tcp dport }",
-  "meta l4proto { gre, esp, ah } update @proto4 { ip daddr . meta l4proto }",
-  "meta l4proto { gre, esp, ah } update @proto6 { ip6 daddr . meta l4proto }",
-];
-
-const isV6 = (address: string) => address.includes(":");
-
-const NEVER_SETS = [4, 6].map((family) => `set never${family} { type ipv${family}_addr; flags interval; auto-merge; }`);
-
-/** The list as it is now: what an earlier policy spared is spared no longer. */
-function neverElements({ table, neverBlock }: HostFacts): string[] {
-  return ([4, 6] as const).flatMap((family) => {
-    const set = `inet ${table} never${family}`;
-    const mine = neverBlock.filter((prefix) => isV6(prefix) === (family === 6));
-    return [`flush set ${set}`, ...(mine.length > 0 ? [`add element ${set} { ${mine.join(", ")} }`] : [])];
+  const vpn = (["udp", "tcp"] as const).flatMap((transport) => {
+    const ports = facts.ports.filter((port) => port.transport === transport).map(({ port }) => port);
+    return ports.length > 0 ? [`${transport} dport { ${ports.join(", ")} } accept`] : [];
   });
-}
-
-/** Whoever may never be blocked passes every mitigation; no rule at all when the list is empty, because junk pays for it. */
-function sparing(prefixes: string[]): string[] {
-  return [
-    ...(prefixes.some((prefix) => !isV6(prefix)) ? ["ip saddr @never4 accept"] : []),
-    ...(prefixes.some(isV6) ? ["ip6 saddr @never6 accept"] : []),
-  ];
-}
-
-function seedElements(facts: HostFacts): string[] {
-  const table = `inet ${facts.table}`;
-  const add = (set: string, peers: HostFacts["seeds"]) =>
-    peers.length > 0
-      ? [`add element ${table} ${set} { ${peers.map((peer) => `${peer.address} . ${peer.port}`).join(", ")} }`]
-      : [];
-  return [
-    ...add(
-      "peer4",
-      facts.seeds.filter((peer) => !isV6(peer.address)),
-    ),
-    ...add(
-      "peer6",
-      facts.seeds.filter((peer) => isV6(peer.address)),
-    ),
-  ];
+  return {
+    name: "tracked",
+    hook: `type filter hook prerouting priority ${TRACKED_PRIORITY}; policy accept;`,
+    rules: [
+      `iifname != { ${names} } accept`,
+      "ct state { established, related, untracked } accept",
+      "ct status dnat accept",
+      ...vpn,
+      ...enter("meta l4proto udp", hostLane("udp")),
+      "tcp flags & syn == syn accept",
+      ...enter("tcp flags & rst == rst", hostLane("rst")),
+      ...enter("meta l4proto tcp", hostLane("tcp")),
+    ],
+  };
 }

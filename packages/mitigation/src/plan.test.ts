@@ -6,40 +6,41 @@ import { mitigationOf } from "./mitigations.ts";
 import { type PlannedAttack, plan } from "./plan.ts";
 
 const ports: VpnPort[] = [{ port: 51820, transport: "udp", protocol: "wireguard", strictness: "auto" }];
+const context = { ports, conntrack: false };
 const enforce = Policy.parse({ mode: "enforce" });
 const flood: PlannedAttack = { id: "atk_1", verdict: "udp_flood", lanes: ["udp:51820:malformed"], withdrawn: false };
 
 test("an attack arms its lanes in enforce mode and only counts in observe mode", () => {
-  expect(plan(enforce, [flood], ports)).toMatchObject({ armed: ["udp:51820:malformed"], watched: [] });
-  expect(plan(DEFAULT_POLICY, [flood], ports)).toMatchObject({ armed: [], watched: ["udp:51820:malformed"] });
+  expect(plan(enforce, [flood], context)).toMatchObject({ armed: ["udp:51820:malformed"], watched: [] });
+  expect(plan(DEFAULT_POLICY, [flood], context)).toMatchObject({ armed: [], watched: ["udp:51820:malformed"] });
 });
 
 test("waiting for approval drops nothing", () => {
-  expect(plan(Policy.parse({ mode: "approve" }), [flood], ports).armed).toEqual([]);
+  expect(plan(Policy.parse({ mode: "approve" }), [flood], context).armed).toEqual([]);
 });
 
 test("a vector's own mode goes before the policy's", () => {
   const policy = Policy.parse({ mode: "enforce", vectorModes: { udp_flood: "observe" } });
-  expect(plan(policy, [flood], ports).armed).toEqual([]);
+  expect(plan(policy, [flood], context).armed).toEqual([]);
 });
 
 test("before anything is judged, the kernel holds a lane only where every vector would be dropped", () => {
   const mixed = Policy.parse({ mode: "enforce", vectorModes: { wireguard_handshake_flood: "observe" } });
-  expect(plan(enforce, [], ports).firstAid).toContain("udp:51820:handshake");
-  expect(plan(mixed, [], ports).firstAid).toEqual([]);
-  expect(plan(DEFAULT_POLICY, [], ports).firstAid).toEqual([]);
+  expect(plan(enforce, [], context).firstAid).toContain("udp:51820:handshake");
+  expect(plan(mixed, [], context).firstAid).toEqual([]);
+  expect(plan(DEFAULT_POLICY, [], context).firstAid).toEqual([]);
 });
 
 test("a reconnect storm is never dropped", () => {
   const storm: PlannedAttack = { ...flood, verdict: "reconnect_storm", lanes: ["udp:51820:handshake"] };
-  expect(plan(enforce, [storm], ports).armed).toEqual([]);
+  expect(plan(enforce, [storm], context).armed).toEqual([]);
 });
 
 test("rules withdrawn by hand stay away", () => {
-  expect(plan(enforce, [{ ...flood, withdrawn: true }], ports).armed).toEqual([]);
+  expect(plan(enforce, [{ ...flood, withdrawn: true }], context).armed).toEqual([]);
 });
 
-test("no mitigation exists for traffic that is genuine by proof, or that no rule can tell apart", () => {
-  const without = lanesOf(ports).filter((lane) => !mitigationOf(lane, ports));
-  expect(without).toEqual(["udp:51820:data", "host:udp", "host:rst", "host:tcp"]);
+test("every lane of a WireGuard host has a mitigation", () => {
+  const without = lanesOf(ports).filter((lane) => !mitigationOf(lane, context));
+  expect(without).toEqual([]);
 });

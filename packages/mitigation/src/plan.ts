@@ -1,10 +1,10 @@
 import type { AppliedMitigation } from "@flowtriq/protocol/event";
 import { isVector } from "@flowtriq/protocol/event";
-import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
+import type { LaneId } from "@flowtriq/protocol/lane";
 import type { Mode, Policy } from "@flowtriq/protocol/policy";
 import type { TrafficVerdict } from "@flowtriq/protocol/vector";
 import { lanesOf } from "./lanes.ts";
-import { firstAidOf, mitigationOf, withVerdict } from "./mitigations.ts";
+import { firstAidOf, type MitigationContext, mitigationOf, withVerdict } from "./mitigations.ts";
 import { armedSet, droppedCounter, nameOf, observedCounter } from "./names.ts";
 
 /** What the planner must know about an attack. */
@@ -27,7 +27,7 @@ export const modeFor = (policy: Policy, verdict: TrafficVerdict): Mode =>
 export const NO_PLAN: Plan = { armed: [], watched: [], firstAid: [], byAttack: new Map() };
 
 /** Policy and attacks in, mitigations out: all that is wanted now, not a change to it. */
-export function plan(policy: Policy, attacks: PlannedAttack[], ports: VpnPort[]): Plan {
+export function plan(policy: Policy, attacks: PlannedAttack[], context: MitigationContext): Plan {
   const armed = new Set<LaneId>();
   const watched = new Set<LaneId>();
   const byAttack: Plan["byAttack"] = new Map();
@@ -35,7 +35,7 @@ export function plan(policy: Policy, attacks: PlannedAttack[], ports: VpnPort[])
     if (attack.withdrawn) continue;
     const mode = modeFor(policy, attack.verdict);
     const dryRun = mode !== "enforce";
-    const mitigations = attack.lanes.flatMap((lane) => describe(lane, ports, dryRun));
+    const mitigations = attack.lanes.flatMap((lane) => describe(lane, context, dryRun));
     if (mitigations.length === 0) continue;
     for (const { lane } of mitigations) (dryRun ? watched : armed).add(lane);
     byAttack.set(attack.id, { mode, dryRun, mitigations });
@@ -44,17 +44,21 @@ export function plan(policy: Policy, attacks: PlannedAttack[], ports: VpnPort[])
   const withdrawn = attacks.filter((attack) => attack.withdrawn).flatMap(({ lanes }) => lanes);
   // Nothing is judged yet: only where whatever it turns out to be would be dropped.
   const enforcing = [policy.mode, ...Object.values(policy.vectorModes)].every((mode) => mode === "enforce");
-  const firstAid = enforcing ? lanesOf(ports).filter((lane) => firstAidOf(lane) && !withdrawn.includes(lane)) : [];
+  const firstAid = enforcing
+    ? lanesOf(context.ports).filter((lane) => firstAidOf(lane) && !withdrawn.includes(lane))
+    : [];
   return { armed: [...armed], watched: [...watched], firstAid, byAttack };
 }
 
 /** A lane's mitigation as an operator reads it: words, and the rules as the kernel holds them. */
-function describe(lane: LaneId, ports: VpnPort[], dryRun: boolean): AppliedMitigation[] {
-  const found = mitigationOf(lane, ports);
+function describe(lane: LaneId, context: MitigationContext, dryRun: boolean): AppliedMitigation[] {
+  const found = mitigationOf(lane, context);
   if (!found) return [];
   const counter = dryRun ? observedCounter(lane) : droppedCounter(lane);
-  const rules = found.rules.map((rule) => withVerdict(rule, counter, dryRun ? "accept" : "drop"));
-  return [
-    { id: `mit_${nameOf(lane)}`, lane, words: found.words, rules: [`meta nfproto @${armedSet(lane)}`, ...rules] },
-  ];
+  const verdict = dryRun ? "accept" : "drop";
+  const spelled = (list: string[], before = "") => list.map((rule) => before + withVerdict(rule, counter, verdict));
+  // Branches stand below the rules that enter them.
+  const branches = Object.entries(found.branches ?? {}).flatMap(([name, rules]) => spelled(rules, `${name}: `));
+  const rules = [`meta nfproto @${armedSet(lane)}`, ...spelled(found.rules), ...branches];
+  return [{ id: `mit_${nameOf(lane)}`, lane, words: found.words, rules }];
 }

@@ -6,8 +6,14 @@ import { nameOf } from "./names.ts";
  * is payload + 8. Sources: WireGuard whitepaper 5.4; OpenVPN wire protocol; RFC 7296 3.1; RFC 3948 2.
  */
 export function portRules(port: VpnPort): string[] {
-  if (port.transport === "tcp") return [`goto l_${nameOf(vpnLane(port, "data"))}`];
   const lane = (cls: Parameters<typeof vpnLane>[1]) => `goto l_${nameOf(vpnLane(port, cls))}`;
+  if (port.transport === "tcp") {
+    const connections = ["tcppeer", "tcpopen"].flatMap((set) => [
+      `ip saddr . tcp sport . tcp dport @${set}4 ${lane("data")}`,
+      `ip6 saddr . tcp sport . tcp dport @${set}6 ${lane("data")}`,
+    ]);
+    return [...connections, lane("unissued")];
+  }
   return SHAPES[port.protocol]({
     data: lane("data"),
     handshake: lane("handshake"),
@@ -31,8 +37,8 @@ const SHAPES: Record<VpnProtocol, (to: Lanes) => string[]> = {
       `${type(4)} @th,96,32 @wg_index ${to.data}`,
       `${type(1)} udp length 156 ${to.handshake}`,
       // A session older than the agent: its peer is known from the daemon, its index only from its own packets.
-      `ip saddr . udp sport @peer4 ${type(4)} update @wg_seen { @th,96,32 } ${to.data}`,
-      `ip6 saddr . udp sport @peer6 ${type(4)} update @wg_seen { @th,96,32 } ${to.data}`,
+      `${type(4)} ip saddr . udp sport @peer4 update @wg_seen { @th,96,32 } ${to.data}`,
+      `${type(4)} ip6 saddr . udp sport @peer6 update @wg_seen { @th,96,32 } ${to.data}`,
       ...knownPeer(to.data),
       `${type(4)} udp length >= 40 @th,96,32 @wg_seen ${to.data}`,
       `${type(4)} udp length >= 40 ${to.unissued}`,

@@ -39,6 +39,11 @@ const facts: HostFacts = {
     { address: "192.0.2.7", port: 40000 },
     { address: "2001:db8::7", port: 40000 },
   ],
+  connections: [],
+  localAddresses: ["192.0.2.1", "2001:db8::1"],
+  listeningUdp: [53],
+  conntrack: false,
+  greylist: 65_536,
   neverBlock: ["198.51.100.0/24", "2001:db8:1::/48"],
 };
 

@@ -53,7 +53,7 @@ export const AppliedMitigation = z.strictObject({
   id: z.string().check(z.maxLength(64)),
   lane: LaneId,
   words: text,
-  rules: z.array(z.string().check(z.maxLength(1000))).check(z.maxLength(32)),
+  rules: z.array(z.string().check(z.maxLength(1000))).check(z.maxLength(128)),
 });
 export type AppliedMitigation = z.infer<typeof AppliedMitigation>;
 

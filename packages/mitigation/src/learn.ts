@@ -1,0 +1,81 @@
+import type { VpnPort } from "@flowtriq/protocol/lane";
+import { REFLECTOR_PORTS } from "@flowtriq/protocol/reflector";
+import { finishedCounter, oddCounter } from "./names.ts";
+
+export const REFLECTOR_SET = `{ ${REFLECTOR_PORTS.join(", ")} }`;
+
+const toBoth = (guard: string, set: string, key: (family: "ip" | "ip6") => string) => [
+  `${guard}update @${set}4 { ${key("ip")} }`,
+  `${guard}update @${set}6 { ${key("ip6")} }`,
+];
+const peers = (guard: string, set = "peer") => toBoth(guard, set, (family) => `${family} daddr . udp dport`);
+const addresses = (guard: string, set: string) => toBoth(guard, set, (family) => `${family} daddr`);
+
+/**
+ * What the server itself sends proves who is real: see docs/agent.md. The counter takes what only a finished handshake gets:
+ * WireGuard's response, OpenVPN's control packets, the answer to IKE_AUTH or quick mode. Another counts packets of no known shape,
+ * which a server sends only where the protocol is disguised.
+ */
+export function learnRules(port: VpnPort): string[] {
+  const finished = (shape: string) => `${shape} counter name ${finishedCounter(port)}`;
+  switch (port.protocol) {
+    case "wireguard":
+      return [
+        `@th,64,8 { 1, 2 } update @wg_index { @th,96,32 }`,
+        finished("@th,64,8 2"),
+        ...addresses("@th,64,8 { 1, 2 } ", "met"),
+        // A cookie reply goes to anyone, a response and data only to an authenticated peer.
+        ...peers("udp length >= 40 @th,64,8 != 3 "),
+        `@th,64,32 != { 0x01000000, 0x02000000, 0x03000000, 0x04000000 } counter name ${oddCounter(port)}`,
+      ];
+    case "openvpn":
+      return [
+        finished("@th,64,5 4"),
+        // Opcodes 4, 6 and 9 (control, data) go only to a peer that answered the server's reset; the reset (8) to anyone.
+        ...addresses("@th,64,5 4 ", "met"),
+        ...peers("@th,64,5 8 ", "answered"),
+        "@th,64,5 9 update @ovpn_id { @th,72,24 }",
+        ...peers("@th,64,5 { 4, 6, 9 } "),
+        `@th,64,5 != { 3, 4, 5, 6, 7, 8, 9, 10, 11 } counter name ${oddCounter(port)}`,
+      ];
+    case "ike":
+      return ikeRules(0, finished);
+    case "ipsec_nat_t":
+      // The client speaks first after IKE_AUTH, so the answer to that proves it, and so does ESP that we send.
+      return [...ikeRules(32, finished), ...addresses("@th,64,32 > 255 ", "ipsec"), ...peers("@th,64,32 > 255 ")];
+    default:
+      return peers("");
+  }
+}
+
+/** IKE behind `shift` bits: the marker of port 4500 (RFC 3948 2.2), or nothing. */
+function ikeRules(shift: 0 | 32, finished: (shape: string) => string): string[] {
+  const marker = shift > 0 ? "@th,64,32 0 " : "";
+  const exchange = `${marker}@th,${208 + shift},8`;
+  const proven = `${exchange} { 35, 36, 37, 5, 6, 32 } `;
+  return [
+    finished(`${exchange} { 35, 32 }`),
+    // Whoever answers IKE_SA_INIT must name the responder SPI that we chose.
+    `${exchange} { 34, 35, 36, 37, 2, 4, 5, 6, 32 } update @ike_spi { @th,${128 + shift},64 }`,
+    ...addresses(`${exchange} { 34, 2 } `, "answered_ike"),
+    ...addresses(proven, "ipsec"),
+    ...addresses(proven, "met"),
+    ...peers(proven),
+  ];
+}
+
+/** The host's own TCP: it sends segments that are no reset only within connections, and SYN-ACK to whoever asks. */
+export const TCP_RULES = [
+  ...tcpPeers("tcp flags & (syn | rst) == 0 ", "tcppeer"),
+  ...tcpPeers("tcp flags & (syn | ack) == (syn | ack) ", "tcpopen"),
+];
+function tcpPeers(guard: string, set: string): string[] {
+  return toBoth(guard, set, (family) => `${family} daddr . tcp dport . tcp sport`);
+}
+
+/** Public services that the host, or whoever it routes for, asks. */
+export const ASKED_RULES = [
+  ...peers(`udp dport ${REFLECTOR_SET} `, "asked"),
+  ...toBoth("tcp flags & (fin | syn | rst | ack) == syn ", "askedtcp", (family) => `${family} daddr . tcp dport`),
+  ...toBoth("meta l4proto { gre, esp, ah } ", "proto", (family) => `${family} daddr . meta l4proto`),
+];
