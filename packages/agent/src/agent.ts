@@ -1,8 +1,10 @@
-import { type Attack, type Change, Detector, type DetectorOptions } from "@flowtriq/detection/detect";
+import { type Attack, type Change, type Counts, Detector, type DetectorOptions } from "@flowtriq/detection/detect";
 import type { Mac1Key } from "@flowtriq/detection/mac1";
 import { mac1Key } from "@flowtriq/detection/mac1";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
+import type { Rollback } from "@flowtriq/mitigation/closed-loop";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
+import { dependsOnConnections } from "@flowtriq/mitigation/mitigations";
 import { nameOf } from "@flowtriq/mitigation/names";
 import { NO_PLAN, type Plan, type PlannedAttack, plan } from "@flowtriq/mitigation/plan";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
@@ -16,9 +18,10 @@ import { Firewall } from "./firewall.ts";
 import { discoverPorts, watchedInterfaces } from "./host.ts";
 import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
-import { newId, type Sink } from "./sink.ts";
+import { disguisedPorts, PeerWatch } from "./peer-watch.ts";
+import { iso, newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
-import { surroundings } from "./surroundings.ts";
+import { connections, surroundings } from "./surroundings.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
 import { warmUp } from "./warm-up.ts";
@@ -36,6 +39,8 @@ const RENEWALS_PER_LEASE = 4;
 const SAVE_MS = 600_000;
 /** Rewriting rules is not free: learned thresholds reach the kernel at most this often. */
 const RETUNE_MS = 10_000;
+/** How often the host's TCP connections are named to the kernel while rules depend on them. */
+const CONNECTIONS_MS = 30_000;
 const RELEASE_WAR_MS = 5_000;
 const RELEASE_PEACE_MS = 60_000;
 /** The first seconds touch code that is not needed again. */
@@ -69,6 +74,7 @@ export class Agent {
   #nflog: NflogListener | undefined;
   #clock = new ObservationClock();
   #plan: Plan = NO_PLAN;
+  #peerWatch = new PeerWatch();
   #withdrawn = new Set<string>();
   #tunnels: number | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -304,9 +310,48 @@ export class Agent {
       return;
     }
     this.#follow(this.#detector.count(now, counts, this.#tunnels));
+    this.#lookAfterPeers(now, counts);
     const seen = this.#clock.second(now, counts, this.#tunnels);
     if (seen) this.#options.onObservation?.(seen);
     this.#housekeeping(now);
+  }
+
+  /** The closed loop, and the way that peers speak: both are told from counters. */
+  #lookAfterPeers(now: number, counts: Counts): void {
+    const wanted = [...this.#plan.armed, ...this.#peerWatch.rolledBack];
+    for (const found of this.#peerWatch.read(now, counts, this.#firewall, this.#ports, wanted)) this.#roll(now, found);
+    const disguised = disguisedPorts(this.#facts.ports, this.#firewall);
+    if (disguised.length === 0) return;
+    this.#facts = {
+      ...this.#facts,
+      ports: this.#facts.ports.map((port) => (disguised.includes(port) ? { ...port, strictness: "lenient" } : port)),
+    };
+    this.#load();
+    for (const { port, protocol } of disguised) {
+      const message = `The server on ${port} does not speak plain ${protocol}: its clients are held to no shape.`;
+      this.#sink.emit({ event: "agent.warning", code: "disguised_protocol", message });
+    }
+  }
+
+  /** Takes the rules of a lane back, or sets them again, and says what made it so. */
+  #roll(now: number, { lane, action, usualPps, pps, takenPps }: Rollback): void {
+    const before = this.#plan;
+    this.#enforce();
+    const figures = `known peers get ${Math.round(pps)} packets a second through, ${Math.round(usualPps)} are usual`;
+    const attack = this.#detector.attacks.find(({ lanes }) => lanes.includes(lane));
+    if (action === "rolled_back") {
+      const hits = [{ id: `mit_${nameOf(lane)}`, ...this.#firewall.hits(lane) }];
+      if (attack) this.#sink.emit(removed(attack, "rolled_back", now, hits));
+      const message = `Rules on ${lane} rolled back: they took ${Math.round(takenPps)} packets a second from addresses of peers, and ${figures}.`;
+      this.#sink.emit({ event: "agent.warning", code: "rule_rolled_back", message });
+      return;
+    }
+    const message = `Rules on ${lane} set again: without them ${figures}.`;
+    this.#sink.emit({ event: "agent.warning", code: "rule_restored", message });
+    const applied = attack && this.#plan.byAttack.get(attack.id);
+    if (attack && applied && this.#plan !== before) {
+      this.#sink.emit({ event: "mitigation.applied", at: iso(this.#appliedAt), attack: attack.id, ...applied });
+    }
   }
 
   /** Somebody flushed the ruleset, ours included: what the kernel had learned is gone, so the live peers are asked for again. */
@@ -339,8 +384,7 @@ export class Agent {
     const { armed, watched, firstAid } = this.#plan;
     const held = armed.length + watched.length + firstAid.length > 0;
     if (held && now - this.#renewedAt >= (this.#policy.leaseSeconds * 1000) / RENEWALS_PER_LEASE) {
-      this.#renewedAt = now;
-      this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
+      this.#enforce();
     }
     if (now - this.#savedAt >= SAVE_MS) {
       this.#savedAt = now;
@@ -386,6 +430,7 @@ export class Agent {
       verdict,
       lanes,
       withdrawn: this.#withdrawn.has(id),
+      rolledBack: this.#peerWatch.rolledBack,
     }));
   }
 
@@ -395,6 +440,21 @@ export class Agent {
     this.#plan = plan(this.#policy, this.#planned(), this.#facts);
     this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
     this.#appliedAt = this.#renewedAt = Date.now();
+    // A connection that has been silent for long is not in the kernel's sets: the rules come first, then those who were forgotten.
+    if (this.#plan.armed.some(dependsOnConnections) && Date.now() - this.#connectionsAt >= CONNECTIONS_MS) {
+      this.#connectionsAt = Date.now();
+      setImmediate(() => this.#nameConnections());
+    }
+  }
+  #connectionsAt = 0;
+
+  #nameConnections(): void {
+    try {
+      this.#firewall.remember(connections());
+    } catch (error) {
+      const message = `Connections that were silent for long could not be named: ${(error as Error).message}`;
+      this.#sink.emit({ event: "agent.warning", code: "connections_not_named", message: message.slice(0, 500) });
+    }
   }
 
   #hitsOf(attack: Attack) {

@@ -1,5 +1,5 @@
 import type { Counts, LaneCount } from "@flowtriq/detection/detect";
-import type { HostFacts } from "@flowtriq/mitigation/facts";
+import type { Connection, HostFacts } from "@flowtriq/mitigation/facts";
 import { lanesOf } from "@flowtriq/mitigation/lanes";
 import { mitigationOf } from "@flowtriq/mitigation/mitigations";
 import {
@@ -13,6 +13,7 @@ import {
 } from "@flowtriq/mitigation/names";
 import { toNftables, toRemoval } from "@flowtriq/mitigation/nftables";
 import { NO_PLAN, type Plan } from "@flowtriq/mitigation/plan";
+import { seedElements } from "@flowtriq/mitigation/sets";
 import { type LaneId, vpnLane } from "@flowtriq/protocol/lane";
 import { type CounterValue, ENOENT, NetlinkError, NftSocket } from "./netlink.ts";
 import { Problem } from "./problem.ts";
@@ -116,6 +117,11 @@ export class Firewall {
     return counts;
   }
 
+  /** Packets of one of our counters at the last reading. */
+  packets(counter: string): number {
+    return this.#socket.last.get(counter)?.packets ?? 0;
+  }
+
   /** Packets and bytes that a lane's mitigation has dropped, or would have. */
   hits(lane: LaneId): CounterValue {
     const values = this.#socket.counters();
@@ -132,6 +138,12 @@ export class Firewall {
       ...leases(this.#held.firstAid, plan.firstAid, firstAidSet, leaseSeconds),
     ]);
     this.#held = plan;
+  }
+
+  /** Names connections to the kernel that its rules may have forgotten. */
+  remember(connections: Connection[]): void {
+    const script = seedElements({ table: this.#table, seeds: [], connections }).join("\n");
+    if (script !== "") nft(["-f", "-"], `${script}\n`);
   }
 
   /** Lanes that a predecessor left armed. */

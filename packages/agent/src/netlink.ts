@@ -198,6 +198,11 @@ export class NftSocket {
     return this.#values;
   }
 
+  /** What `counters` answered last. */
+  get last(): ReadonlyMap<string, Readonly<CounterValue>> {
+    return this.#values;
+  }
+
   #nameAt(place: number, from: number, to: number): string {
     const known = this.#names[place];
     if (known && this.#buffer.compare(known.bytes, 0, known.bytes.length, from, to) === 0) return known.name;

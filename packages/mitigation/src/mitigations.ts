@@ -31,18 +31,29 @@ export type FirstAid = { pps: number; burst: number; above: "drop" | "mitigate" 
 /**
  * First aid: while the agent is alive and may enforce, the kernel itself holds these lanes below a bound, so that the
  * milliseconds until an attack is judged do not fill the VPN server's socket. Of strangers' data and junk, above any rate at
- * which a session that is older than the agent, or a stray scanner, is met. Of handshakes, above what a server finishes: who
- * comes on top is not dropped for good but has to try twice, known peers excepted.
+ * which a session that is older than the agent, or a stray scanner, is met. Of the others, above what a server finishes or a host
+ * is ever sent unasked: what comes on top goes through the lane's rules, so who tries twice, or is known, passes.
  */
-const FIRST_AID: Partial<Record<VpnLaneClass, FirstAid>> = {
+const VPN_FIRST_AID: Partial<Record<VpnLaneClass, FirstAid>> = {
   malformed: { pps: 1_000, burst: 100, above: "drop" },
-  unissued: { pps: 10_000, burst: 300, above: "drop" },
-  handshake: { pps: 5_000, burst: 500, above: "mitigate" },
+  unissued: { pps: 5_000, burst: 100, above: "drop" },
+  handshake: { pps: 2_500, burst: 150, above: "mitigate" },
+};
+const UNASKED: FirstAid = { pps: 2_000, burst: 150, above: "mitigate" };
+/** None for what a host that routes or serves may get much of at once. */
+const HOST_FIRST_AID: Partial<Record<HostLaneClass, FirstAid>> = {
+  reflected: UNASKED,
+  syn: { pps: 2_500, burst: 250, above: "mitigate" },
+  synack: UNASKED,
+  gre: UNASKED,
+  esp: UNASKED,
+  ah: UNASKED,
+  protocol: UNASKED,
 };
 
 export function firstAidOf(lane: LaneId): FirstAid | undefined {
-  const [transport, , cls] = lane.split(":");
-  return transport === "host" ? undefined : FIRST_AID[cls as VpnLaneClass];
+  const [transport, second, cls] = lane.split(":");
+  return transport === "host" ? HOST_FIRST_AID[second as HostLaneClass] : VPN_FIRST_AID[cls as VpnLaneClass];
 }
 
 const PROTOCOL_WORDS: Record<VpnPort["protocol"], string> = {
@@ -180,6 +191,10 @@ const segments = (conntrack: boolean): LaneMitigation =>
   conntrack
     ? { words: `Drop ${STRAY_SEGMENTS}`, rules: [trickle(), "drop"], tracked: true }
     : { words: `Drop ${STRAY_SEGMENTS}`, rules: [...NOT_OURS, ...OWN_CONNECTIONS, trickle(), "drop"] };
+
+/** Lanes whose rules know the innocent by the connections that the host has. */
+export const dependsOnConnections = (lane: LaneId): boolean =>
+  lane.startsWith("tcp:") || lane === "host:tcp" || lane === "host:rst";
 
 /** The mitigation of a lane, or undefined where dropping would hurt the innocent. */
 export function mitigationOf(lane: LaneId, context: MitigationContext): LaneMitigation | undefined {

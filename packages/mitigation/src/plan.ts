@@ -8,7 +8,14 @@ import { firstAidOf, type MitigationContext, mitigationOf, withVerdict } from ".
 import { armedSet, droppedCounter, nameOf, observedCounter } from "./names.ts";
 
 /** What the planner must know about an attack. */
-export type PlannedAttack = { id: string; verdict: TrafficVerdict; lanes: LaneId[]; withdrawn: boolean };
+export type PlannedAttack = {
+  id: string;
+  verdict: TrafficVerdict;
+  lanes: LaneId[];
+  withdrawn: boolean;
+  /** Lanes of it whose rules the closed loop has rolled back. */
+  rolledBack?: LaneId[];
+};
 
 /** The whole set of mitigations wanted now. */
 export type Plan = {
@@ -35,13 +42,15 @@ export function plan(policy: Policy, attacks: PlannedAttack[], context: Mitigati
     if (attack.withdrawn) continue;
     const mode = modeFor(policy, attack.verdict);
     const dryRun = mode !== "enforce";
-    const mitigations = attack.lanes.flatMap((lane) => describe(lane, context, dryRun));
+    const mitigations = attack.lanes.flatMap((lane) =>
+      attack.rolledBack?.includes(lane) ? [] : describe(lane, context, dryRun),
+    );
     if (mitigations.length === 0) continue;
     for (const { lane } of mitigations) (dryRun ? watched : armed).add(lane);
     byAttack.set(attack.id, { mode, dryRun, mitigations });
   }
   for (const lane of armed) watched.delete(lane);
-  const withdrawn = attacks.filter((attack) => attack.withdrawn).flatMap(({ lanes }) => lanes);
+  const withdrawn = attacks.flatMap(({ withdrawn, lanes, rolledBack = [] }) => (withdrawn ? lanes : rolledBack));
   // Nothing is judged yet: only where whatever it turns out to be would be dropped.
   const enforcing = [policy.mode, ...Object.values(policy.vectorModes)].every((mode) => mode === "enforce");
   const firstAid = enforcing

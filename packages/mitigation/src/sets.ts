@@ -100,7 +100,11 @@ export const sparing = (prefixes: string[]): string[] => [
 ];
 
 /** Peers and connections that are live when the table is loaded; an element that is there already stays as it is. */
-export function seedElements({ table, seeds, connections }: HostFacts): string[] {
+export function seedElements({
+  table,
+  seeds,
+  connections,
+}: Pick<HostFacts, "table" | "seeds" | "connections">): string[] {
   const add = (set: string, elements: string[]) =>
     elements.length > 0 ? [`add element inet ${table} ${set} { ${elements.join(", ")} }`] : [];
   return ([4, 6] as const).flatMap((family) => {
