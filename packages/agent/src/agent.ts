@@ -21,7 +21,7 @@ import { ObservationClock } from "./observe.ts";
 import { disguisedPorts, PeerWatch } from "./peer-watch.ts";
 import { iso, newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
-import { connections, surroundings } from "./surroundings.ts";
+import { connections, SurroundingsWatch, surroundings } from "./surroundings.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
 import { warmUp } from "./warm-up.ts";
@@ -75,6 +75,7 @@ export class Agent {
   #clock = new ObservationClock();
   #plan: Plan = NO_PLAN;
   #peerWatch = new PeerWatch();
+  #surroundings = new SurroundingsWatch();
   #withdrawn = new Set<string>();
   #tunnels: number | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -396,7 +397,7 @@ export class Agent {
     }
     if (!war && now - this.#retunedAt >= RETUNE_MS) {
       this.#retunedAt = now;
-      if (this.#tripsMoved()) this.#load();
+      if (this.#tripsMoved() || this.#surroundings.moved(this.#facts)) this.#load();
     }
   }
 

@@ -24,6 +24,23 @@ export function surroundings(): Pick<
   };
 }
 
+/** Tells when what was read at the last load holds no longer. */
+export class SurroundingsWatch {
+  #listening: number[] = [];
+
+  moved(held: Pick<HostFacts, "localAddresses" | "listeningUdp" | "conntrack">): boolean {
+    const now = listeningUdp();
+    // A port that is open at two looks is a service; one of a single look was somebody's question.
+    const stays = now.filter((port) => this.#listening.includes(port));
+    this.#listening = now;
+    return (
+      tracksConnections() !== held.conntrack ||
+      stays.some((port) => !held.listeningUdp.includes(port)) ||
+      localAddresses().some((address) => !held.localAddresses.includes(address))
+    );
+  }
+}
+
 const localAddresses = (): string[] => [
   ...new Set(
     Object.values(os.networkInterfaces()).flatMap((list) => list?.map(({ address }) => address.split("%")[0]!) ?? []),
