@@ -40,6 +40,7 @@ describe.skipIf(!isRoot)("the kernel counts each packet in the lane that replay 
     localAddresses: [],
     listeningUdp: [],
     conntrack: false,
+    notrack: false,
     greylist: 65_536,
     neverBlock: [],
   };

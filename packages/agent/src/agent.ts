@@ -129,6 +129,7 @@ export class Agent {
       trips: (lane) => this.#detector.threshold(lane),
       seeds: [],
       neverBlock: this.#policy.neverBlock,
+      notrack: config.notrack,
       ...surroundings(),
     };
     const seeds = await livePeers(Date.now() / 1000);

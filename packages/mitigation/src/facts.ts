@@ -29,6 +29,8 @@ export type HostFacts = {
   listeningUdp: number[];
   /** True where the host tracks connections anyway (NAT, a stateful firewall): then what belongs to none can be told. */
   conntrack: boolean;
+  /** True: packets of VPN ports go past connection tracking. The operator's choice: a rule that asks for their state would miss them. */
+  notrack: boolean;
   /** How many strangers are remembered between two tries: `greylistSize`. */
   greylist: number;
 };

@@ -37,13 +37,13 @@ export type FirstAid = { pps: number; burst: number; above: "drop" | "mitigate" 
 const VPN_FIRST_AID: Partial<Record<VpnLaneClass, FirstAid>> = {
   malformed: { pps: 1_000, burst: 100, above: "drop" },
   unissued: { pps: 5_000, burst: 100, above: "drop" },
-  handshake: { pps: 2_500, burst: 150, above: "mitigate" },
+  handshake: { pps: 2_500, burst: 100, above: "mitigate" },
 };
 const UNASKED: FirstAid = { pps: 2_000, burst: 150, above: "mitigate" };
 /** None for what a host that routes or serves may get much of at once. */
 const HOST_FIRST_AID: Partial<Record<HostLaneClass, FirstAid>> = {
   reflected: UNASKED,
-  syn: { pps: 2_500, burst: 250, above: "mitigate" },
+  syn: { pps: 2_500, burst: 150, above: "mitigate" },
   synack: UNASKED,
   gre: UNASKED,
   esp: UNASKED,

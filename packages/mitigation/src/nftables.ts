@@ -26,6 +26,8 @@ const INGRESS_PRIORITY = -500;
 const PREROUTING_PRIORITY = -450;
 /** Behind connection tracking and destination NAT (-100). */
 const TRACKED_PRIORITY = -90;
+/** Before connection tracking. */
+const RAW_PRIORITY = -300;
 const LEARN_PRIORITY = -350;
 /** After source NAT (100), so that what is learned is what the wire carries. */
 const ASKED_PRIORITY = 310;
@@ -69,6 +71,10 @@ export function toNftables(facts: HostFacts): string {
     ...chains.map(({ name, hook }) => indent(`chain ${name} { ${hook ?? ""} }`)),
     "}",
     ...chains.map(({ name }) => `flush chain ${table} ${name}`),
+    ...OPTIONAL_CHAINS.filter((name) => !chains.some((chain) => chain.name === name)).flatMap((name) =>
+      // Deleting what is not there would fail, adding what is there does not.
+      ["add", "flush", "delete"].map((verb) => `${verb} chain ${table} ${name}`),
+    ),
     `table ${table} {`,
     ...chains.flatMap(({ name, rules }) => [`chain ${name} {`, ...rules.map(indent), "}"].map(indent)),
     "}",
@@ -77,6 +83,9 @@ export function toNftables(facts: HostFacts): string {
     "",
   ].join("\n");
 }
+
+/** Chains with a hook of their own that a table of other facts may have left. */
+const OPTIONAL_CHAINS = ["tracked", "untracked_in", "untracked_out"];
 
 /** Removes everything of ours. */
 export const toRemoval = (table: string): string => `delete table inet ${table}\n`;
@@ -216,6 +225,7 @@ function hookChains(facts: HostFacts): Chain[] {
   return [
     entry,
     ...(facts.conntrack ? [trackedChain(facts, names)] : []),
+    ...(facts.notrack && udpPorts.length > 0 ? untrackedChains(udpPorts, names) : []),
     ...udpPorts.map((port) => ({ name: learnChain(port), rules: learnRules(port) })),
     {
       name: "learn",
@@ -231,6 +241,23 @@ function hookChains(facts: HostFacts): Chain[] {
       name: "asked",
       hook: `type filter hook postrouting priority ${ASKED_PRIORITY}; policy accept;`,
       rules: ASKED_RULES,
+    },
+  ];
+}
+
+/** Tracking costs a packet two to three times what all of its other processing does. */
+function untrackedChains(ports: VpnPort[], names: string): Chain[] {
+  const list = ports.map(({ port }) => port).join(", ");
+  return [
+    {
+      name: "untracked_in",
+      hook: `type filter hook prerouting priority ${RAW_PRIORITY}; policy accept;`,
+      rules: [`iifname { ${names} } udp dport { ${list} } notrack`],
+    },
+    {
+      name: "untracked_out",
+      hook: `type filter hook output priority ${RAW_PRIORITY}; policy accept;`,
+      rules: [`udp sport { ${list} } notrack`],
     },
   ];
 }

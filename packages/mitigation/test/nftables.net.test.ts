@@ -43,6 +43,7 @@ const facts: HostFacts = {
   localAddresses: ["192.0.2.1", "2001:db8::1"],
   listeningUdp: [53],
   conntrack: false,
+  notrack: false,
   greylist: 65_536,
   neverBlock: ["198.51.100.0/24", "2001:db8:1::/48"],
 };
@@ -66,12 +67,16 @@ describe.skipIf(!isRoot)("in the kernel", () => {
     execFileSync("ip", ["netns", "del", NAMESPACE]);
   });
 
-  test.each(["ingress", "prerouting"] as const)(
-    "every protocol's rules load on the %s hook, and again over themselves",
-    (hook) => {
-      load(toNftables({ ...facts, hook }));
+  test.each([
+    ["ingress", false],
+    ["prerouting", false],
+    ["ingress", true],
+  ] as const)(
+    "every protocol's rules load on the %s hook (connection tracking: %s), and again over themselves",
+    (hook, conntrack) => {
+      load(toNftables({ ...facts, hook, conntrack, notrack: conntrack }));
       const first = ruleset();
-      load(toNftables({ ...facts, hook }));
+      load(toNftables({ ...facts, hook, conntrack, notrack: conntrack }));
       const again = ruleset();
       const stable = (text: string) => text.replaceAll(/expires \S+/g, "");
       expect(stable(again)).toBe(stable(first));
@@ -89,6 +94,13 @@ describe.skipIf(!isRoot)("in the kernel", () => {
     load(toRemoval(facts.table));
     expect(ruleset()).toBe(before);
     expect(before).toContain(during.trim());
+  });
+
+  test("a host that stops tracking connections is left without the chains for it", () => {
+    load(toNftables({ ...facts, conntrack: true, notrack: true }));
+    expect(ruleset()).toContain("chain tracked");
+    load(toNftables(facts));
+    expect(ruleset()).not.toMatch(/chain (un)?tracked/);
   });
 
   test("learned peers survive a reload, and a prefix that is no longer spared is gone", () => {

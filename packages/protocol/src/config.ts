@@ -15,6 +15,8 @@ export const AgentConfig = z.strictObject({
   /** The rest of the local policy; a policy from the service replaces it. */
   policy: z._default(z.partial(z.omit(Policy, { mode: true })), {}),
   stateDir: z._default(z.string().check(z.minLength(1), z.maxLength(500)), "/var/lib/ftagent"),
+  /** Packets of the VPN's UDP ports go past connection tracking: cheaper, but no rule of the host may ask for their state. */
+  notrack: z._default(z.boolean(), false),
   /** Samples a second that the kernel may hand up, over all lanes, whatever the flood's rate. */
   samplesPerSecond: z._default(z.int().check(z.minimum(10), z.maximum(2000)), 200),
   /** NFLOG group, one listener per network namespace. */

@@ -23,6 +23,10 @@ function main(): void {
   let nextLook = 0;
   let renewed = 0;
 
+  const { startAt = 0 } = request;
+  while (realtimeMs() < startAt - 2) sleepMicroseconds(500);
+  while (realtimeMs() < startAt);
+
   const startedAt = realtimeMs();
   const start = Bun.nanoseconds();
   const elapsed = () => (Bun.nanoseconds() - start) / NANOSECONDS;

@@ -30,6 +30,8 @@ export const FloodOptions = z.strictObject({
   seed: z.number().int().min(0).max(0xffff_ffff).default(1),
   /** Seconds on and off, over and over. The rate is that of the time on. */
   pulses: z.strictObject({ on: z.number().min(0.01).max(60), off: z.number().min(0.01).max(60) }).optional(),
+  /** When the first packet goes out, in milliseconds since the epoch, so that several senders begin together. Past: at once. */
+  startAt: z.number().nonnegative().optional(),
   serverPublicKey: z.base64().length(44).optional(),
   /** Packets for one system call. */
   batch: z.number().int().min(1).max(1024).default(64),
