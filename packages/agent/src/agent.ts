@@ -18,8 +18,9 @@ import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
 import { newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
-import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
+import { Tunnels } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
+import { publicKeys } from "./vpn/wireguard.ts";
 import { warmUp } from "./warm-up.ts";
 
 /** The counters are read once a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
@@ -69,6 +70,7 @@ export class Agent {
   #clock = new ObservationClock();
   #plan: Plan = NO_PLAN;
   #withdrawn = new Set<string>();
+  #vpns!: Tunnels;
   #tunnels: number | null = null;
   #timer: NodeJS.Timeout | undefined;
   #tickEvery = PEACE_MS;
@@ -110,7 +112,13 @@ export class Agent {
     };
     this.#detector = new Detector(options);
     warmUp(options);
-    this.#tunnels = await countTunnels(Date.now() / 1000);
+    this.#vpns = new Tunnels({
+      vpn: config.vpn,
+      ports: this.#ports,
+      onTrouble: (message) =>
+        this.#sink.emit({ event: "agent.warning", code: "tunnels_unknown", message: message.slice(0, 500) }),
+    });
+    this.#tunnels = await this.#vpns.count(Date.now() / 1000);
     this.#facts = {
       table: DEFAULT_BRAND.agentName,
       interfaces,
@@ -122,7 +130,7 @@ export class Agent {
       seeds: [],
       neverBlock: this.#policy.neverBlock,
     };
-    const seeds = await livePeers(Date.now() / 1000);
+    const seeds = await this.#vpns.livePeers(Date.now() / 1000);
     this.#nflog = new NflogListener(config.nflogGroup, SNAPLEN);
     try {
       this.#firewall = new Firewall(this.#facts);
@@ -155,6 +163,7 @@ export class Agent {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#nflog?.close();
+    this.#vpns.close();
     const atWar = this.#plan.armed.length > 0;
     try {
       if (atWar) this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
@@ -310,7 +319,8 @@ export class Agent {
   #reload(): void {
     if (this.#reloading) return;
     this.#reloading = true;
-    void livePeers(Date.now() / 1000)
+    void this.#vpns
+      .livePeers(Date.now() / 1000)
       .then((seeds) => {
         if (this.#stopped || this.#standDown) return;
         this.#load(seeds);
@@ -329,7 +339,7 @@ export class Agent {
     if (now - this.#tunnelsAt >= (war ? TUNNELS_WAR_MS : TUNNELS_PEACE_MS)) {
       this.#tunnelsAt = now;
       // Never awaited: a daemon that does not answer must not hold up the loop.
-      void countTunnels(now / 1000).then((tunnels) => {
+      void this.#vpns.count(now / 1000).then((tunnels) => {
         this.#tunnels = tunnels;
       });
     }

@@ -3,7 +3,7 @@ import type { AgentConfig } from "@flowtriq/protocol/config";
 import { VpnPort } from "@flowtriq/protocol/lane";
 import { Problem } from "./problem.ts";
 import { interfaceNames, lines } from "./system.ts";
-import { wireguardInterfaces } from "./tunnels.ts";
+import { wireguardInterfaces } from "./vpn/wireguard.ts";
 
 /** The interfaces to watch: those named, or those of the default routes. */
 export function watchedInterfaces(config: AgentConfig): string[] {

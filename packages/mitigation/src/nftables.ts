@@ -311,20 +311,20 @@ function sparing(prefixes: string[]): string[] {
   ];
 }
 
-function seedElements(facts: HostFacts): string[] {
-  const table = `inet ${facts.table}`;
-  const add = (set: string, peers: HostFacts["seeds"]) =>
-    peers.length > 0
-      ? [`add element ${table} ${set} { ${peers.map((peer) => `${peer.address} . ${peer.port}`).join(", ")} }`]
-      : [];
-  return [
-    ...add(
-      "peer4",
-      facts.seeds.filter((peer) => !isV6(peer.address)),
-    ),
-    ...add(
-      "peer6",
-      facts.seeds.filter((peer) => isV6(peer.address)),
-    ),
-  ];
+function seedElements({ table, seeds }: HostFacts): string[] {
+  const add = (set: string, elements: string[]) =>
+    elements.length > 0 ? [`add element inet ${table} ${set} { ${[...new Set(elements)].join(", ")} }`] : [];
+  return ([4, 6] as const).flatMap((family) => {
+    const mine = seeds.filter(({ address }) => isV6(address) === (family === 6));
+    return [
+      ...add(
+        `peer${family}`,
+        mine.map(({ address, port }) => `${address} . ${port}`),
+      ),
+      ...add(
+        `ipsec${family}`,
+        mine.flatMap(({ address, ipsec }) => (ipsec ? [address] : [])),
+      ),
+    ];
+  });
 }
