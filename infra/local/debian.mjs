@@ -18,7 +18,15 @@ const RUNTIME = [
   ["util-linux", "setpriv", "servers that must not run as root"],
   ["ca-certificates", "/etc/ssl/certs/ca-certificates.crt", "downloads"],
 ];
-const TESTS = [["chromium", "chromium", "the dashboard's tests"]];
+const TESTS = [
+  ["chromium", "chromium", "the dashboard's tests"],
+  ["charon-systemd", "charon-systemd", "the third VPN server of the lab, strongSwan"],
+  ["strongswan-swanctl", "swanctl", "its connections"],
+  ["libcharon-extra-plugins", "/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "its ESP without the kernel"],
+  ["libstrongswan-standard-plugins", "/usr/lib/ipsec/plugins/libstrongswan-openssl.so", "its cryptography"],
+];
+/** Packages that bring a system service along. */
+const SERVICES = { "redis-server": "redis-server", "charon-systemd": "strongswan" };
 
 const isRoot = () => process.getuid?.() === 0;
 
@@ -38,7 +46,7 @@ export async function systemPackages({ allowed = true, tests = false } = {}) {
   if (missing.length === 0) return;
   const names = missing.map(([name]) => name);
   const command = `apt-get install --no-install-recommends ${names.join(" ")}`;
-  const table = missing.map(([name, , why]) => `    ${name.padEnd(16)} ${why}`).join("\n");
+  const table = missing.map(([name, , why]) => `    ${name.padEnd(30)} ${why}`).join("\n");
   if (!allowed || !isRoot() || !onPath("apt-get")) {
     console.log(`These Debian packages are missing:\n${table}\n  To have all of it, run as root: ${command}`);
     if (names.includes("redis-server") && allowed && onPath("apt-get") && onPath("dpkg")) await unpackRedis();
@@ -68,9 +76,10 @@ async function install(names, say) {
   } finally {
     release();
   }
-  // The product runs a Redis of its own; a system service that nobody asked for must not come up at the next boot.
-  if (names.includes("redis-server") && existsSync("/run/systemd/system")) {
-    await run("systemctl", ["disable", "--now", "redis-server"]).catch(() => {});
+  // The product runs daemons of its own; a system service that nobody asked for must not come up at the next boot.
+  const services = names.flatMap((name) => SERVICES[name] ?? []);
+  if (services.length > 0 && existsSync("/run/systemd/system")) {
+    await run("systemctl", ["disable", "--now", ...services]).catch(() => {});
   }
 }
 

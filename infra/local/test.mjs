@@ -46,7 +46,9 @@ await main(async () => {
 
 function whyNoNamespaces() {
   if (!isRoot) return "namespaces, tunnels and rules need root";
-  const missing = ["ip", "nft", "wg", "wireguard-go", "openvpn"].filter((name) => !onPath(name));
+  const missing = ["ip", "nft", "wg", "wireguard-go", "openvpn", "charon-systemd", "swanctl"].filter(
+    (name) => !onPath(name),
+  );
   if (missing.length > 0) return `missing: ${missing.join(", ")}`;
   const effective = BigInt(
     `0x${/^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0"}`,

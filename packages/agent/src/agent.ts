@@ -22,8 +22,9 @@ import { disguisedPorts, PeerWatch } from "./peer-watch.ts";
 import { iso, newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 import { connections, SurroundingsWatch, surroundings } from "./surroundings.ts";
-import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
+import { Tunnels } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
+import { publicKeys } from "./vpn/wireguard.ts";
 import { warmUp } from "./warm-up.ts";
 
 /** The counters are read once a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
@@ -39,8 +40,8 @@ const RENEWALS_PER_LEASE = 4;
 const SAVE_MS = 600_000;
 /** Rewriting rules is not free: learned thresholds reach the kernel at most this often. */
 const RETUNE_MS = 10_000;
-/** How often the host's TCP connections are named to the kernel while rules depend on them. */
-const CONNECTIONS_MS = 30_000;
+/** How often the peers of the VPN daemons and the host's TCP connections are named to the kernel while rules stand. */
+const REMEMBER_MS = 30_000;
 const RELEASE_WAR_MS = 5_000;
 const RELEASE_PEACE_MS = 60_000;
 /** The first seconds touch code that is not needed again. */
@@ -77,6 +78,7 @@ export class Agent {
   #peerWatch = new PeerWatch();
   #surroundings = new SurroundingsWatch();
   #withdrawn = new Set<string>();
+  #vpns!: Tunnels;
   #tunnels: number | null = null;
   #timer: NodeJS.Timeout | undefined;
   #tickEvery = PEACE_MS;
@@ -118,7 +120,13 @@ export class Agent {
     };
     this.#detector = new Detector(options);
     warmUp(options);
-    this.#tunnels = await countTunnels(Date.now() / 1000);
+    this.#vpns = new Tunnels({
+      vpn: config.vpn,
+      ports: this.#ports,
+      onTrouble: (message) =>
+        this.#sink.emit({ event: "agent.warning", code: "tunnels_unknown", message: message.slice(0, 500) }),
+    });
+    this.#tunnels = await this.#vpns.count(Date.now() / 1000);
     this.#facts = {
       table: DEFAULT_BRAND.agentName,
       interfaces,
@@ -132,7 +140,7 @@ export class Agent {
       notrack: config.notrack,
       ...surroundings(),
     };
-    const seeds = await livePeers(Date.now() / 1000);
+    const seeds = await this.#vpns.livePeers(Date.now() / 1000);
     this.#nflog = new NflogListener(config.nflogGroup, SNAPLEN);
     try {
       this.#firewall = new Firewall(this.#facts);
@@ -165,6 +173,7 @@ export class Agent {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#nflog?.close();
+    this.#vpns.close();
     const atWar = this.#plan.armed.length > 0;
     try {
       if (atWar) this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
@@ -360,7 +369,8 @@ export class Agent {
   #reload(): void {
     if (this.#reloading) return;
     this.#reloading = true;
-    void livePeers(Date.now() / 1000)
+    void this.#vpns
+      .livePeers(Date.now() / 1000)
       .then((seeds) => {
         if (this.#stopped || this.#standDown) return;
         this.#load(seeds);
@@ -379,7 +389,7 @@ export class Agent {
     if (now - this.#tunnelsAt >= (war ? TUNNELS_WAR_MS : TUNNELS_PEACE_MS)) {
       this.#tunnelsAt = now;
       // Never awaited: a daemon that does not answer must not hold up the loop.
-      void countTunnels(now / 1000).then((tunnels) => {
+      void this.#vpns.count(now / 1000).then((tunnels) => {
         this.#tunnels = tunnels;
       });
     }
@@ -442,20 +452,22 @@ export class Agent {
     this.#plan = plan(this.#policy, this.#planned(), this.#facts);
     this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
     this.#appliedAt = this.#renewedAt = Date.now();
-    // A connection that has been silent for long is not in the kernel's sets: the rules come first, then those who were forgotten.
-    if (this.#plan.armed.some(dependsOnConnections) && Date.now() - this.#connectionsAt >= CONNECTIONS_MS) {
-      this.#connectionsAt = Date.now();
-      setImmediate(() => this.#nameConnections());
+    // Who has been silent for long is not in the kernel's sets: the rules come first, then those who were forgotten.
+    if (this.#plan.armed.length > 0 && Date.now() - this.#rememberedAt >= REMEMBER_MS) {
+      this.#rememberedAt = Date.now();
+      setImmediate(() => void this.#remember());
     }
   }
-  #connectionsAt = 0;
+  #rememberedAt = 0;
 
-  #nameConnections(): void {
+  async #remember(): Promise<void> {
     try {
-      this.#firewall.remember(connections());
+      const seeds = await this.#vpns.livePeers(Date.now() / 1000);
+      if (this.#stopped || this.#standDown) return;
+      this.#firewall.remember({ seeds, connections: this.#plan.armed.some(dependsOnConnections) ? connections() : [] });
     } catch (error) {
-      const message = `Connections that were silent for long could not be named: ${(error as Error).message}`;
-      this.#sink.emit({ event: "agent.warning", code: "connections_not_named", message: message.slice(0, 500) });
+      const message = `Peers that were silent for long could not be named: ${(error as Error).message}`;
+      this.#sink.emit({ event: "agent.warning", code: "peers_not_named", message: message.slice(0, 500) });
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Counts, LaneCount } from "@flowtriq/detection/detect";
-import type { Connection, HostFacts } from "@flowtriq/mitigation/facts";
+import type { HostFacts } from "@flowtriq/mitigation/facts";
 import { lanesOf } from "@flowtriq/mitigation/lanes";
 import { mitigationOf } from "@flowtriq/mitigation/mitigations";
 import {
@@ -140,9 +140,9 @@ export class Firewall {
     this.#held = plan;
   }
 
-  /** Names connections to the kernel that its rules may have forgotten. */
-  remember(connections: Connection[]): void {
-    const script = seedElements({ table: this.#table, seeds: [], connections }).join("\n");
+  /** Names peers and connections to the kernel that its rules may have forgotten. */
+  remember(known: Pick<HostFacts, "seeds" | "connections">): void {
+    const script = seedElements({ table: this.#table, ...known }).join("\n");
     if (script !== "") nft(["-f", "-"], `${script}\n`);
   }
 

@@ -20,6 +20,39 @@ export const lines = (path: string): string[] => {
   }
 };
 
+/**
+ * The beginning of a file, at most `maxBytes`; undefined when there is no regular file to read. Paths come from other
+ * processes' settings: a pipe or a device is never opened.
+ */
+export function readBounded(path: string, maxBytes: number): Buffer | undefined {
+  let fd: number | undefined;
+  try {
+    if (!fs.statSync(path).isFile()) return undefined;
+    fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    if (!fs.fstatSync(fd).isFile()) return undefined;
+    return readAll(fd, maxBytes);
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
+  }
+}
+
+/** Files of /proc have no size, so it is read until nothing more comes. */
+function readAll(fd: number, maxBytes: number): Buffer {
+  const chunks: Buffer[] = [];
+  let left = maxBytes;
+  while (left > 0) {
+    const chunk = Buffer.allocUnsafe(Math.min(left, CHUNK_BYTES));
+    const length = fs.readSync(fd, chunk, 0, chunk.length, null);
+    if (length === 0) break;
+    chunks.push(chunk.subarray(0, length));
+    left -= length;
+  }
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}
+
+const CHUNK_BYTES = 1 << 16;
 const SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 /** Environment for the system's own tools: their directories, and answers in English. */
 export const toolEnv = { PATH: `${process.env.PATH ?? ""}:${SBIN}`, LC_ALL: "C" };

@@ -1,136 +1,208 @@
-import { execFile } from "node:child_process";
-import fs from "node:fs";
-import net from "node:net";
-import { promisify } from "node:util";
-import { interfaceNames, toolEnv } from "./system.ts";
+import type { SeedPeer } from "@flowtriq/mitigation/facts";
+import type { AgentConfig } from "@flowtriq/protocol/config";
+import type { VpnPort, VpnProtocol } from "@flowtriq/protocol/lane";
+import { type Daemon, listeningPorts, type Program, vpnDaemons, vpnProcesses } from "./daemons.ts";
+import { openvpn, openvpnDaemon } from "./vpn/openvpn.ts";
+import { type TunnelSource, Unreadable } from "./vpn/source.ts";
+import { strongswan } from "./vpn/strongswan.ts";
+import { wireguard } from "./vpn/wireguard.ts";
 
-/** A peer of a WireGuard interface as the daemon or the kernel reports it; times in epoch seconds, 0: never. */
-export type WireguardPeer = { endpoint: { address: string; port: number } | undefined; latestHandshake: number };
-export type WireguardInterface = {
-  name: string;
-  publicKey: string | undefined;
-  listenPort: number;
-  peers: WireguardPeer[];
+/** Daemons that come later are found so soon; a daemon that has ended is looked for more often, for a while. */
+const SURVEY_SECONDS = 15;
+const SEARCH_SECONDS = 2;
+const SEARCHING_SECONDS = 60;
+/** As long as the same processes run, their sockets are looked at this seldom. */
+const SOCKETS_SECONDS = 300;
+/** A daemon that is just starting is not worth a word. */
+const GRACE_SECONDS = 3;
+/** What keeps a source from telling is said once, and again if it is still so after this long. */
+const SAY_AGAIN_SECONDS = 3_600;
+const NEVER = Number.NEGATIVE_INFINITY;
+
+export type TunnelsOptions = {
+  vpn: AgentConfig["vpn"];
+  ports: VpnPort[];
+  /** Told once for each source that is there and cannot be read. */
+  onTrouble: (message: string) => void;
 };
 
-/** WireGuard drops a session's keys 180 s after its handshake (whitepaper 6.1): a younger one is a live tunnel. */
-const SESSION_SECONDS = 180;
-const SOCKET_DIR = "/var/run/wireguard";
-const run = promisify(execFile);
+type Answer = { source: TunnelSource; count?: number; error?: Unreadable };
 
-/** Live tunnels, or null when nothing here can tell. Cheap for userspace WireGuard (its socket), one process for the kernel's. */
-export async function countTunnels(nowSeconds: number): Promise<number | null> {
-  const interfaces = await wireguardInterfaces();
-  if (interfaces.length === 0) return null;
-  return interfaces.reduce((sum, { peers }) => sum + peers.filter((peer) => isLive(peer, nowSeconds)).length, 0);
+/** Who is connected to this host, whatever the VPN: the sum over its daemons. */
+export class Tunnels {
+  readonly #options: TunnelsOptions;
+  #sources = new Map<string, TunnelSource>();
+  /** Of sources that do not tell: since when, and when it was said. */
+  #troubles = new Map<string, { since: number; saidAt: number }>();
+  #processes = "";
+  #surveyedAt = NEVER;
+  #socketsAt = NEVER;
+  #lostAt = NEVER;
+  #counting: Promise<number | null> | undefined;
+
+  constructor(options: TunnelsOptions) {
+    this.#options = options;
+  }
+
+  /** Live tunnels; null when nothing here can tell, or one of the daemons does not: never a guess. */
+  count(nowSeconds: number): Promise<number | null> {
+    this.#counting ??= this.#count(nowSeconds).finally(() => {
+      this.#counting = undefined;
+    });
+    return this.#counting;
+  }
+
+  /** Peers with a live session, of those daemons that can tell. */
+  async livePeers(nowSeconds: number): Promise<SeedPeer[]> {
+    this.#survey(nowSeconds, true);
+    const asked = [...this.#sources.values()].map((source) =>
+      source.peers(nowSeconds).catch((error: unknown) => {
+        if (error instanceof Unreadable) return [];
+        throw error;
+      }),
+    );
+    return (await Promise.all(asked)).flat();
+  }
+
+  close(): void {
+    for (const source of this.#sources.values()) source.close();
+  }
+
+  async #count(nowSeconds: number): Promise<number | null> {
+    const searching = nowSeconds - this.#lostAt < SEARCHING_SECONDS;
+    const due = nowSeconds - this.#surveyedAt >= (searching ? SEARCH_SECONDS : SURVEY_SECONDS);
+    if (due) this.#survey(nowSeconds, searching);
+    let answers = await this.#askAll(nowSeconds);
+    if (answers.some(({ error, source }) => error?.gone && !this.#isTroubled(source))) {
+      this.#lostAt = nowSeconds;
+      this.#survey(nowSeconds, true);
+      answers = await this.#askAll(nowSeconds);
+    }
+    for (const answer of answers) this.#watch(answer, nowSeconds);
+    if (answers.some(({ error }) => error)) return null;
+    const known = answers.flatMap(({ count }) => count ?? []);
+    return known.length > 0 ? known.reduce((sum, count) => sum + count, 0) : null;
+  }
+
+  #askAll(nowSeconds: number): Promise<Answer[]> {
+    const ask = async (source: TunnelSource): Promise<Answer> => {
+      try {
+        return { source, count: await source.count(nowSeconds) };
+      } catch (error) {
+        if (error instanceof Unreadable) return { source, error };
+        throw error;
+      }
+    };
+    return Promise.all([...this.#sources.values()].map(ask));
+  }
+
+  #isTroubled = ({ key }: TunnelSource) =>
+    (this.#troubles.get(key)?.since ?? Number.POSITIVE_INFINITY) < Number.POSITIVE_INFINITY;
+
+  #watch({ source: { key }, error }: Answer, nowSeconds: number): void {
+    const trouble = this.#troubles.get(key);
+    if (!error) {
+      // What was said is remembered: a source that comes and goes is one warning.
+      if (trouble) trouble.since = Number.POSITIVE_INFINITY;
+    } else if (!trouble || trouble.since === Number.POSITIVE_INFINITY) {
+      this.#troubles.set(key, { since: nowSeconds, saidAt: trouble?.saidAt ?? NEVER });
+    } else if (nowSeconds - trouble.since >= GRACE_SECONDS && nowSeconds - trouble.saidAt >= SAY_AGAIN_SECONDS) {
+      trouble.saidAt = nowSeconds;
+      this.#options.onTrouble(error.message);
+    }
+  }
+
+  /** Finds the daemons anew; those that are known already stay connected. */
+  #survey(nowSeconds: number, thoroughly: boolean): void {
+    this.#surveyedAt = nowSeconds;
+    const processes = vpnProcesses();
+    if (!thoroughly && processes === this.#processes && nowSeconds - this.#socketsAt < SOCKETS_SECONDS) return;
+    this.#processes = processes;
+    this.#socketsAt = nowSeconds;
+    const before = this.#sources;
+    const wanted = sourcesOf(vpnDaemons(), this.#options);
+    this.#sources = new Map(wanted.map((source) => [source.key, before.get(source.key) ?? source]));
+    for (const [key, source] of before) {
+      if (this.#sources.has(key)) continue;
+      source.close();
+      this.#troubles.delete(key);
+    }
+  }
 }
 
-const isLive = (peer: WireguardPeer, nowSeconds: number) =>
-  peer.latestHandshake > 0 && nowSeconds - peer.latestHandshake < SESSION_SECONDS;
+/** Everything that can be asked, and in place of what cannot, a source that says so. */
+function sourcesOf(daemons: Daemon[], { vpn, ports }: TunnelsOptions): TunnelSource[] {
+  const readable = [
+    ...(vpn.openvpn?.map((doors) => openvpn("OpenVPN", doors)) ?? daemons.flatMap(openvpnSources)),
+    ...(vpn.strongswan?.map(strongswan) ?? daemons.flatMap(strongswanSources)),
+  ];
+  const programs = daemons.flatMap(({ program }) => MUTE[program] ?? []);
+  const told = new Set<VpnProtocol>(["wireguard"]);
+  if (vpn.openvpn || readable.some(({ key }) => key.startsWith("openvpn"))) told.add("openvpn");
+  if (vpn.strongswan || readable.some(({ key }) => key.startsWith("strongswan"))) {
+    // L2TP runs inside IPsec, where its users have been counted.
+    for (const protocol of ["ike", "ipsec_nat_t", "l2tp"] as const) told.add(protocol);
+  }
+  return [wireguard, ...readable, ...[...new Set(programs)].map(mute), ...unattended(ports, told)];
+}
 
-/** Endpoints of peers with a live session: genuine before the agent has seen a packet of theirs. */
-export async function livePeers(nowSeconds: number): Promise<{ address: string; port: number }[]> {
-  const interfaces = await wireguardInterfaces();
-  return interfaces.flatMap(({ peers }) =>
-    peers.flatMap((peer) => (peer.endpoint && isLive(peer, nowSeconds) ? [peer.endpoint] : [])),
+/** Daemons that serve tunnels and cannot be asked, by what an operator calls them. */
+const MUTE: Partial<Record<Program, string>> = {
+  libreswan: "Libreswan (pluto)",
+  iked: "OpenIKED",
+  racoon: "racoon",
+  softether: "SoftEther",
+  "accel-ppp": "accel-ppp",
+  sstpd: "the SSTP server",
+};
+
+const mute = (name: string): TunnelSource =>
+  unreadable(name, new Unreadable(`The tunnels of ${name} cannot be counted`));
+
+/** Ports that are served, by whom cannot be seen: for instance without the right to look at other users' processes. */
+function unattended(ports: VpnPort[], told: Set<VpnProtocol>): TunnelSource[] {
+  const untold = ports.filter(({ protocol }) => !told.has(protocol));
+  if (untold.length === 0) return [];
+  const served = listeningPorts();
+  const open = untold.filter((one) =>
+    served.some(({ transport, port }) => transport === one.transport && port === one.port),
+  );
+  return open.map(({ transport, port, protocol }) =>
+    unreadable(
+      `${transport} ${port}`,
+      new Unreadable(`Port ${port}/${transport} (${protocol}) is served, by what cannot be asked: ${REMEDY}`),
+    ),
   );
 }
 
-/** All WireGuard interfaces of this network namespace. */
-export async function wireguardInterfaces(): Promise<WireguardInterface[]> {
-  const names = interfaceNames();
-  const sockets = names.filter((name) => fs.existsSync(`${SOCKET_DIR}/${name}.sock`));
-  const userspace = (await Promise.all(sockets.map(askSocket))).filter((found) => found !== undefined);
-  const kernel = hasKernelWireguard()
-    ? (await askWg()).filter(({ name }) => names.includes(name) && !sockets.includes(name))
-    : [];
-  return [...userspace, ...kernel];
-}
+const REMEDY = 'its tunnels are unknown; "vpn" in the configuration can name a status file or a control socket';
 
-/** Public key by listening port, for the mac1 check. */
-export async function publicKeys(): Promise<Map<number, string>> {
-  const keys = new Map<number, string>();
-  for (const { name, listenPort, publicKey } of await wireguardInterfaces()) {
-    const key = publicKey ?? (await askPublicKey(name));
-    if (key && listenPort > 0) keys.set(listenPort, key);
-  }
-  return keys;
-}
-
-const hasKernelWireguard = () => fs.existsSync("/sys/module/wireguard") || fs.existsSync("/proc/sys/net/wireguard");
-
-/** Asks wireguard-go and its kin over their socket: no process is started (WireGuard cross-platform interface). */
-function askSocket(name: string): Promise<WireguardInterface | undefined> {
-  return new Promise((resolve) => {
-    let answer = "";
-    const socket = net.createConnection(`${SOCKET_DIR}/${name}.sock`);
-    const finish = (found: WireguardInterface | undefined) => {
-      socket.destroy();
-      resolve(found);
-    };
-    socket.setTimeout(1_000, () => finish(undefined));
-    socket.on("error", () => finish(undefined));
-    socket.on("connect", () => socket.write("get=1\n\n"));
-    socket.setEncoding("latin1");
-    socket.on("data", (chunk) => {
-      answer += chunk;
-      if (answer.endsWith("\n\n")) finish(parseUapi(name, answer));
-    });
-    socket.on("close", () => resolve(undefined));
-  });
-}
-
-export function parseUapi(name: string, answer: string): WireguardInterface {
-  const found: WireguardInterface = { name, publicKey: undefined, listenPort: 0, peers: [] };
-  let peer: WireguardPeer | undefined;
-  for (const line of answer.split("\n")) {
-    const [key, value = ""] = line.split("=", 2);
-    if (key === "public_key") {
-      peer = { endpoint: undefined, latestHandshake: 0 };
-      found.peers.push(peer);
-    } else if (key === "listen_port") found.listenPort = Number(value);
-    else if (key === "endpoint" && peer) peer.endpoint = parseEndpoint(value);
-    else if (key === "last_handshake_time_sec" && peer) peer.latestHandshake = Number(value);
-  }
-  return found;
-}
-
-async function askWg(): Promise<WireguardInterface[]> {
-  try {
-    const { stdout } = await run("wg", ["show", "all", "dump"], { env: toolEnv, timeout: 3_000, maxBuffer: 1 << 26 });
-    return parseDump(stdout);
-  } catch {
+const unreadable = (name: string, why: Unreadable): TunnelSource => ({
+  key: `unreadable ${name}`,
+  async count() {
+    throw why;
+  },
+  async peers() {
     return [];
-  }
+  },
+  close() {},
+});
+
+function openvpnSources(daemon: Daemon): TunnelSource[] {
+  if (daemon.program !== "openvpn") return [];
+  const { role, doors } = openvpnDaemon(daemon);
+  const name = `OpenVPN (process ${daemon.pid})`;
+  // A tunnel that this host opens itself is no user's.
+  if (role === "client") return [];
+  if (role === "pointToPoint") return [mute(`${name}, point-to-point,`)];
+  return [openvpn(name, doors, daemon.pid)];
 }
 
-/** `wg show all dump`: per interface one line of five fields, per peer one of nine (wg(8)). */
-export function parseDump(dump: string): WireguardInterface[] {
-  const found = new Map<string, WireguardInterface>();
-  for (const line of dump.split("\n")) {
-    const fields = line.split("\t");
-    const name = fields[0]!;
-    if (fields.length === 5) found.set(name, { name, publicKey: fields[2], listenPort: Number(fields[3]), peers: [] });
-    else if (fields.length === 9) {
-      found.get(name)?.peers.push({ endpoint: parseEndpoint(fields[3]!), latestHandshake: Number(fields[5]) });
-    }
-  }
-  return [...found.values()];
-}
-
-/** `192.0.2.1:51820` or `[2001:db8::1]:51820`. */
-export function parseEndpoint(text: string): { address: string; port: number } | undefined {
-  const colon = text.lastIndexOf(":");
-  const address = text.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/g, "");
-  const port = Number(text.slice(colon + 1));
-  return net.isIP(address) !== 0 && port > 0 && port < 65536 ? { address, port } : undefined;
-}
-
-async function askPublicKey(name: string): Promise<string | undefined> {
-  try {
-    const { stdout } = await run("wg", ["show", name, "public-key"], { env: toolEnv, timeout: 3_000 });
-    return /^[A-Za-z0-9+/]{43}=$/.test(stdout.trim()) ? stdout.trim() : undefined;
-  } catch {
-    return undefined;
-  }
+function strongswanSources(daemon: Daemon): TunnelSource[] {
+  if (daemon.program !== "strongswan") return [];
+  const socket = daemon.unixSockets.find((path) => path.endsWith("vici"));
+  const name = `strongSwan (process ${daemon.pid})`;
+  // A daemon that is just starting has none yet.
+  const missing = new Unreadable(`${name} has no vici socket: load its plugin vici`, { gone: true });
+  return [socket ? strongswan(socket) : unreadable(name, missing)];
 }

@@ -37,8 +37,8 @@ const fresh = () => ({ ports, learned: new LearnedState(ports) });
 
 const index = [0x11, 0x22, 0x33, 0x44];
 const sid = [1, 2, 3, 4, 5, 6, 7, 8];
-const ike = (exchange: number, { version = 0x20, flags = 8, responder = 0, length = 60, says = 60 } = {}) =>
-  fill(length, ...sid, 0, 0, 0, 0, 0, 0, 0, responder, 33, version, exchange, flags, 0, 0, 0, 0, ...be32(says));
+const ike = (exchange: number, { version = 0x20, flags = 8, responder = 0, length = 60, says = 60, next = 33 } = {}) =>
+  fill(length, ...sid, 0, 0, 0, 0, 0, 0, 0, responder, next, version, exchange, flags, 0, 0, 0, 0, ...be32(says));
 const marker = (message: Uint8Array) => bytes([0, 0, 0, 0], message);
 
 test.each<[string, number, Uint8Array, string]>([
@@ -56,6 +56,8 @@ test.each<[string, number, Uint8Array, string]>([
   ["OpenVPN client reset with a key id", 1194, fill(14, 0x39, ...sid), "malformed"],
   ["OpenVPN reset V3 with a wrapped key", 1194, fill(353, 0x50, ...sid), "handshake"],
   ["OpenVPN client reset that is too short", 1194, fill(13, 0x38, ...sid), "malformed"],
+  ["OpenVPN client reset of a length that no authentication gives", 1194, fill(60, 0x38, ...sid), "malformed"],
+  ["OpenVPN reset V3 with a packet id that is not the first", 1194, fill(353, 0x50, ...sid, 7), "malformed"],
   ["OpenVPN control with a wrapped key", 1194, fill(642, 0x58, ...sid), "control"],
   ["OpenVPN control", 1194, fill(100, 0x20, ...sid), "control"],
   ["OpenVPN acknowledgement", 1194, fill(22, 0x28, ...sid), "control"],
@@ -131,10 +133,19 @@ test.each<[string, number, Uint8Array, Uint8Array]>([
   }
 });
 
+test.each([
+  ["IKEv1 notification in the clear", ike(5, { version: 0x10, flags: 0 })],
+  ["IKEv2 informational in the clear", ike(37, { responder: 9, flags: 0x20, next: 41 })],
+])("an %s, which a server sends to anybody, proves nobody", (_, ours) => {
+  const context = fresh();
+  context.learned.learn(answer(500, ours, { destination: peer }), 0);
+  expect(laneOf(to(500, fill(60)), context)).toBe("udp:500:malformed");
+});
+
 test.each<[string, number, Uint8Array]>([
-  ["IKE_AUTH", 500, ike(35, { responder: 9, flags: 0x20 })],
-  ["IKEv1 quick mode", 500, ike(32, { responder: 9, version: 0x10 })],
-  ["IKE_AUTH on 4500", 4500, marker(ike(35, { responder: 9, flags: 0x20 }))],
+  ["IKE_AUTH", 500, ike(35, { responder: 9, flags: 0x20, next: 46 })],
+  ["IKEv1 quick mode", 500, ike(32, { responder: 9, version: 0x10, flags: 1 })],
+  ["IKE_AUTH on 4500", 4500, marker(ike(35, { responder: 9, flags: 0x20, next: 46 }))],
   ["ESP in UDP", 4500, fill(100, 0xc0, 0, 0, 1)],
 ])("our own %s proves an IPsec peer by its address, on 500, on 4500 and for native ESP", (_, number, ours) => {
   for (const [, address, local] of families) {

@@ -9,6 +9,7 @@ import {
 import { REFLECTOR_PORTS } from "@flowtriq/protocol/reflector";
 import { type Address, type Packet, PROTOCOL, TCP } from "./packet.ts";
 import {
+  openvpnShape,
   provesPeer,
   receiverIndex,
   type Shape,
@@ -80,7 +81,12 @@ const CLASS_OF_A_STRANGER = {
 function vpnClass(packet: Packet, port: VpnPort, learned: Learned): VpnLaneClass {
   const wireguard = port.protocol === "wireguard";
   const lenient = port.strictness === "lenient";
-  const shape = wireguard ? wireguardShape(packet, lenient) : shapes[port.protocol](packet);
+  const shape =
+    port.protocol === "openvpn"
+      ? openvpnShape(packet, lenient)
+      : wireguard
+        ? wireguardShape(packet, lenient)
+        : shapes[port.protocol](packet);
   const type = wireguard ? wireguardType(packet, lenient) : 0;
   const index = wireguard ? receiverIndex(packet, lenient) : -1;
   if (type === 4 && learned.isIssued(index)) return "data";
@@ -125,7 +131,7 @@ export const LEARNED_SETS = {
   connected: { seconds: 300, size: 65_536 },
   asked: { seconds: 60, size: 65_536 },
   askedTcp: { seconds: 120, size: 65_536 },
-  ipsec: { seconds: 300, size: 65_536 },
+  ipsec: { seconds: 3_600, size: 65_536 },
   protocolPeers: { seconds: 300, size: 4_096 },
 } as const;
 

@@ -21,6 +21,12 @@ export const OPENVPN = {
   minLength: 14,
   /** Client hard resets V2 and V3 (opcodes 7 and 10), with a session id at p1-8 that is never zero. */
   handshake: [0x38, 0x50],
+  resetV2: 0x38,
+  /** A V2 reset: 14 octets, with tls-auth of MD5, SHA-1, SHA-224, SHA-256 (or tls-crypt), SHA-384, SHA-512. */
+  resetLengths: [14, 38, 42, 50, 54, 70, 86],
+  /** A V3 reset carries a wrapped key. Its packet id, p9-12, is the first of those from 0, 0x0a010000 or 0x0f000000 on. */
+  resetV3MinLength: 120,
+  packetIdAt: 9,
   /** Control V1, acknowledgement V1, control with a wrapped client key (4, 5, 11). */
   control: [0x20, 0x28, 0x58],
   /** Opcodes of soft reset, data V1 and data V2, with any key id. */
@@ -44,7 +50,9 @@ export const IKE = {
   lengthAt: 24,
   minLength: 28,
   versions: [0x10, 0x20],
-  flags: { initiator: 0x08, response: 0x20 },
+  flags: { initiator: 0x08, response: 0x20, encrypted: 0x01 },
+  /** Next payload of an encrypted message, or of a fragment of one. */
+  encryptedPayloads: [46, 53],
   /** IKE_SA_INIT; version 1: main and aggressive mode. With a responder SPI of zero they open a session. */
   opening: [34, 2, 4],
   exchanges: [2, 4, 5, 6, 32, 34, 35, 36, 37, 38, 43, 44],
@@ -69,7 +77,7 @@ export const udpPayloadLength = (packet: Packet): number => packet.udpLength - 8
 
 export const shapes = {
   wireguard: (packet) => wireguardShape(packet, false),
-  openvpn: openvpnShape,
+  openvpn: (packet) => openvpnShape(packet, false),
   ike: (packet) => ikeShape(packet.payload, udpPayloadLength(packet)),
   ipsec_nat_t: natTraversalShape,
   // Nothing published to hold these to: peers are known from what our side answers.
@@ -110,10 +118,21 @@ export function receiverIndex(packet: Packet, lenient = false): number {
   return type === 3 || type === 4 ? word(packet.payload, WIREGUARD.data.receiverAt) : -1;
 }
 
-function openvpnShape({ payload, udpLength }: Packet): Shape {
+/** `lenient`: resets of any length open a session. */
+export function openvpnShape({ payload, udpLength }: Packet, lenient: boolean): Shape {
   const first = payload[0] ?? -1;
-  if (udpLength - 8 < OPENVPN.minLength) return "malformed";
-  if (includes(OPENVPN.handshake, first)) return zero64(payload, OPENVPN.sessionIdAt) ? "malformed" : "handshake";
+  const length = udpLength - 8;
+  if (length < OPENVPN.minLength) return "malformed";
+  if (includes(OPENVPN.handshake, first)) {
+    const { resetV2, resetLengths, resetV3MinLength, packetIdAt } = OPENVPN;
+    const plausible =
+      first === resetV2
+        ? includes(resetLengths, length)
+        : length >= resetV3MinLength &&
+          includes(resetV3PacketIds, payload[packetIdAt]!) &&
+          payload[packetIdAt + 1] === 0;
+    return (lenient || plausible) && !zero64(payload, OPENVPN.sessionIdAt) ? "handshake" : "malformed";
+  }
   if (includes(OPENVPN.control, first)) return "control";
   return includes(OPENVPN.data, first >> 3) ? "data" : "malformed";
 }
@@ -148,15 +167,22 @@ export function provesPeer(packet: Packet, protocol: VpnProtocol): boolean {
     case "openvpn":
       return payload.length > 0 && includes(OPENVPN.proving, payload[0]! >> 3);
     case "ike":
-      return includes(IKE.proving, payload[IKE.exchangeAt] ?? 0);
+      return provesIkePeer(payload);
     case "ipsec_nat_t": {
       const spi = word(payload, 0);
-      const exchange = payload[IKE.natT.markerLength + IKE.exchangeAt] ?? 0;
-      return spi === 0 ? includes(IKE.proving, exchange) : spi >= IKE.natT.minSpi;
+      return spi === 0 ? provesIkePeer(payload.subarray(IKE.natT.markerLength)) : spi >= IKE.natT.minSpi;
     }
     default:
       return true;
   }
+}
+
+/** Only encrypted messages prove anything; errors go out in the clear to anybody (RFC 7296 3.14, RFC 7383 2.5, RFC 2408 3.1). */
+function provesIkePeer(message: Uint8Array): boolean {
+  const exchange = message[IKE.exchangeAt] ?? 0;
+  if (!includes(IKE.proving, exchange)) return false;
+  if (exchange >= 35) return includes(IKE.encryptedPayloads, message[IKE.nextPayloadAt] ?? 0);
+  return ((message[IKE.flagsAt] ?? 0) & IKE.flags.encrypted) !== 0;
 }
 
 /** Whether a packet that our own VPN server sends is one that only a finished handshake gets; the kernel counts the same. */

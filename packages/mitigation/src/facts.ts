@@ -1,7 +1,7 @@
 import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
 
-/** A peer that is known to be genuine when the table is loaded, as the VPN daemons report it. */
-export type SeedPeer = { address: string; port: number };
+/** A peer that is known to be genuine when the table is loaded, as the VPN daemons report it. `ipsec`: it also sends ESP and IKE. */
+export type SeedPeer = { address: string; port: number; ipsec?: boolean };
 
 /** A TCP connection of the host itself that stands when the table is loaded. */
 export type Connection = { address: string; port: number; localPort: number };

@@ -4,12 +4,17 @@ import { finishedCounter, oddCounter } from "./names.ts";
 
 export const REFLECTOR_SET = `{ ${REFLECTOR_PORTS.join(", ")} }`;
 
-const toBoth = (guard: string, set: string, key: (family: "ip" | "ip6") => string) => [
-  `${guard}update @${set}4 { ${key("ip")} }`,
-  `${guard}update @${set}6 { ${key("ip6")} }`,
+/** `timeout` shortens the set's own. */
+const toBoth = (guard: string, set: string, key: (family: "ip" | "ip6") => string, timeout = "") => [
+  `${guard}update @${set}4 { ${key("ip")}${timeout} }`,
+  `${guard}update @${set}6 { ${key("ip6")}${timeout} }`,
 ];
-const peers = (guard: string, set = "peer") => toBoth(guard, set, (family) => `${family} daddr . udp dport`);
-const addresses = (guard: string, set: string) => toBoth(guard, set, (family) => `${family} daddr`);
+const peers = (guard: string, set = "peer", timeout = "") =>
+  toBoth(guard, set, (family) => `${family} daddr . udp dport`, timeout);
+const addresses = (guard: string, set: string, timeout = "") =>
+  toBoth(guard, set, (family) => `${family} daddr`, timeout);
+/** Whom the server still talks with about who he is: a login that fails is forgotten soon. */
+const FOR_A_LOGIN = " timeout 60s";
 
 /**
  * What the server itself sends proves who is real: see docs/agent.md. The counter takes what only a finished handshake gets:
@@ -31,36 +36,51 @@ export function learnRules(port: VpnPort): string[] {
     case "openvpn":
       return [
         finished("@th,64,5 4"),
-        // Opcodes 4, 6 and 9 (control, data) go only to a peer that answered the server's reset; the reset (8) to anyone.
-        ...addresses("@th,64,5 4 ", "met"),
-        ...peers("@th,64,5 8 ", "answered"),
+        // Data (6, 9) goes only to a peer that has logged in, control (4) to one that answered the server's reset (8), which
+        // goes to anyone.
+        ...peers("@th,64,5 { 6, 9 } "),
         "@th,64,5 9 update @ovpn_id { @th,72,24 }",
-        ...peers("@th,64,5 { 4, 6, 9 } "),
+        ...addresses("@th,64,5 4 ", "met"),
+        ...peers("@th,64,5 4 ", "peer", FOR_A_LOGIN),
+        ...peers("@th,64,5 8 ", "answered"),
         `@th,64,5 != { 3, 4, 5, 6, 7, 8, 9, 10, 11 } counter name ${oddCounter(port)}`,
       ];
     case "ike":
       return ikeRules(0, finished);
     case "ipsec_nat_t":
       // The client speaks first after IKE_AUTH, so the answer to that proves it, and so does ESP that we send.
-      return [...ikeRules(32, finished), ...addresses("@th,64,32 > 255 ", "ipsec"), ...peers("@th,64,32 > 255 ")];
+      return [...addresses("@th,64,32 > 255 ", "ipsec"), ...peers("@th,64,32 > 255 "), ...ikeRules(32, finished)];
     default:
       return peers("");
   }
 }
 
-/** IKE behind `shift` bits: the marker of port 4500 (RFC 3948 2.2), or nothing. */
+/**
+ * IKE behind `shift` bits: the marker of port 4500 (RFC 3948 2.2), or nothing. Only what is encrypted proves anything: version 2 then
+ * begins with an Encrypted payload (46, or 53 for a fragment, RFC 7383), version 1 sets its flag (RFC 2408 3.1). Errors go out in
+ * the clear to anybody.
+ */
 function ikeRules(shift: 0 | 32, finished: (shape: string) => string): string[] {
   const marker = shift > 0 ? "@th,64,32 0 " : "";
-  const exchange = `${marker}@th,${208 + shift},8`;
-  const proven = `${exchange} { 35, 36, 37, 5, 6, 32 } `;
+  const byte = (n: number) => `@th,${64 + shift + 8 * n},8`;
+  const exchange = `${marker}${byte(18)}`;
+  const version1 = `${exchange} { 5, 6, 32 } ${byte(19)} & 1 == 1 `;
+  const version2 = (exchanges: string) => `${exchange} ${exchanges} ${byte(16)} { 46, 53 } `;
+  const learn = (proven: string, timeout = "") => [
+    ...addresses(proven, "ipsec", timeout),
+    ...peers(proven, "peer", timeout),
+  ];
   return [
     finished(`${exchange} { 35, 32 }`),
     // Whoever answers IKE_SA_INIT must name the responder SPI that we chose.
     `${exchange} { 34, 35, 36, 37, 2, 4, 5, 6, 32 } update @ike_spi { @th,${128 + shift},64 }`,
     ...addresses(`${exchange} { 34, 2 } `, "answered_ike"),
-    ...addresses(proven, "ipsec"),
-    ...addresses(proven, "met"),
-    ...peers(proven),
+    // The answer to IKE_AUTH may be a refusal, and the one after it never come.
+    ...learn(version2("35"), FOR_A_LOGIN),
+    ...learn(version2("{ 36, 37 }")),
+    ...learn(version1),
+    ...addresses(version2("{ 36, 37 }"), "met"),
+    ...addresses(version1, "met"),
   ];
 }
 

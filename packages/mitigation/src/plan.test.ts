@@ -10,9 +10,10 @@ const context = { ports, conntrack: false };
 const enforce = Policy.parse({ mode: "enforce" });
 const flood: PlannedAttack = { id: "atk_1", verdict: "udp_flood", lanes: ["udp:51820:malformed"], withdrawn: false };
 
-test("an attack arms its lanes in enforce mode and only counts in observe mode", () => {
-  expect(plan(enforce, [flood], context)).toMatchObject({ armed: ["udp:51820:malformed"], watched: [] });
-  expect(plan(DEFAULT_POLICY, [flood], context)).toMatchObject({ armed: [], watched: ["udp:51820:malformed"] });
+test("an attack arms its lanes, and its port's other lanes of strangers, in enforce mode; observe mode only counts", () => {
+  const lanes = ["udp:51820:malformed", "udp:51820:unissued", "udp:51820:control"];
+  expect(plan(enforce, [flood], context)).toMatchObject({ armed: lanes, watched: [] });
+  expect(plan(DEFAULT_POLICY, [flood], context)).toMatchObject({ armed: [], watched: lanes });
 });
 
 test("waiting for approval drops nothing", () => {

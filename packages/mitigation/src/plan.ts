@@ -1,6 +1,6 @@
 import type { AppliedMitigation } from "@flowtriq/protocol/event";
 import { isVector } from "@flowtriq/protocol/event";
-import type { LaneId } from "@flowtriq/protocol/lane";
+import { type LaneId, portOf, type VpnLaneClass, vpnLane } from "@flowtriq/protocol/lane";
 import type { Mode, Policy } from "@flowtriq/protocol/policy";
 import type { TrafficVerdict } from "@flowtriq/protocol/vector";
 import { lanesOf } from "./lanes.ts";
@@ -42,7 +42,7 @@ export function plan(policy: Policy, attacks: PlannedAttack[], context: Mitigati
     if (attack.withdrawn) continue;
     const mode = modeFor(policy, attack.verdict);
     const dryRun = mode !== "enforce";
-    const mitigations = attack.lanes.flatMap((lane) =>
+    const mitigations = withSiblings(attack.lanes, context).flatMap((lane) =>
       attack.rolledBack?.includes(lane) ? [] : describe(lane, context, dryRun),
     );
     if (mitigations.length === 0) continue;
@@ -57,6 +57,19 @@ export function plan(policy: Policy, attacks: PlannedAttack[], context: Mitigati
     ? lanesOf(context.ports).filter((lane) => firstAidOf(lane) && !withdrawn.includes(lane))
     : [];
   return { armed: [...armed], watched: [...watched], firstAid, byAttack };
+}
+
+/** Lanes of a VPN port that only strangers use. Junk at random falls into all of them, into some too rarely to be seen there. */
+const STRANGERS: readonly string[] = ["malformed", "unissued", "control"];
+
+function withSiblings(lanes: LaneId[], { ports }: MitigationContext): LaneId[] {
+  const siblings = lanes.flatMap((lane) => {
+    const port = portOf(lane);
+    if (port?.transport !== "udp" || !STRANGERS.includes(lane.slice(lane.lastIndexOf(":") + 1))) return [];
+    return STRANGERS.map((cls) => vpnLane(port, cls as VpnLaneClass));
+  });
+  const known = lanesOf(ports);
+  return [...new Set([...lanes, ...siblings])].filter((lane) => known.includes(lane));
 }
 
 /** A lane's mitigation as an operator reads it: words, and the rules as the kernel holds them. */

@@ -26,6 +26,12 @@ export function portRules(port: VpnPort): string[] {
 
 type Lanes = Record<"data" | "handshake" | "control" | "unissued" | "malformed", string> & { lenient: boolean };
 
+/**
+ * UDP lengths of a hard reset: 14 octets, and the digest, packet id and time of tls-auth with any hash from MD5 to SHA-512, or of
+ * tls-crypt. One with a wrapped key (tls-crypt-v2) has the first packet id of its range: p10-11 say so.
+ */
+const RESET_LENGTHS = "{ 22, 46, 50, 58, 62, 78, 94 }";
+
 /** Whom the server has answered: genuine whatever the packet looks like, so that no variant of a protocol is cut off. */
 const knownPeer = (to: string) => [`ip saddr . udp sport @peer4 ${to}`, `ip6 saddr . udp sport @peer6 ${to}`];
 
@@ -49,7 +55,12 @@ const SHAPES: Record<VpnProtocol, (to: Lanes) => string[]> = {
   },
   openvpn: (to) => [
     // 7 and 10 with key id 0 open a session; the session id is never zero.
-    `@th,64,8 { 0x38, 0x50 } udp length >= 22 @th,72,64 != 0 ${to.handshake}`,
+    ...(to.lenient
+      ? [`@th,64,8 { 0x38, 0x50 } udp length >= 22 @th,72,64 != 0 ${to.handshake}`]
+      : [
+          `@th,64,8 0x38 udp length ${RESET_LENGTHS} @th,72,64 != 0 ${to.handshake}`,
+          `@th,64,8 0x50 udp length >= 128 @th,144,16 { 0x0000, 0x0100 } @th,72,64 != 0 ${to.handshake}`,
+        ]),
     ...knownPeer(to.data),
     `@th,64,8 { 0x20, 0x28, 0x58 } udp length >= 22 ${to.control}`,
     `@th,64,5 { 3, 6, 9 } udp length >= 22 ${to.unissued}`,

@@ -39,7 +39,8 @@ export const learnedSets = ({ greylist }: Pick<HostFacts, "greylist">): string[]
   ...both("peer", (address) => timed(`${address} . udp sport`, MANY, "5m")),
   // Whom the server answered without proof of being genuine: the second message of a handshake comes from nobody else.
   ...both("answered", (address) => timed(`${address} . udp sport`, MANY, "1m")),
-  ...addresses("ipsec", MANY, "5m"),
+  // An idle tunnel may say nothing for long (RFC 7296 2.4 leaves it open).
+  ...addresses("ipsec", MANY, "1h"),
   // Whose IKE_SA_INIT was answered: its next message may come in fragments.
   ...addresses("answered_ike", MANY, "30s"),
   // Addresses of peers that finished a handshake, for what carries no port.
@@ -106,7 +107,7 @@ export function seedElements({
   connections,
 }: Pick<HostFacts, "table" | "seeds" | "connections">): string[] {
   const add = (set: string, elements: string[]) =>
-    elements.length > 0 ? [`add element inet ${table} ${set} { ${elements.join(", ")} }`] : [];
+    elements.length > 0 ? [`add element inet ${table} ${set} { ${[...new Set(elements)].join(", ")} }`] : [];
   return ([4, 6] as const).flatMap((family) => {
     const mine = seeds.filter(({ address }) => isV6(address) === (family === 6));
     return [
@@ -114,7 +115,14 @@ export function seedElements({
         `peer${family}`,
         mine.map(({ address, port }) => `${address} . ${port}`),
       ),
-      ...add(`met${family}`, [...new Set(mine.map(({ address }) => address))]),
+      ...add(
+        `ipsec${family}`,
+        mine.flatMap(({ address, ipsec }) => (ipsec ? [address] : [])),
+      ),
+      ...add(
+        `met${family}`,
+        mine.map(({ address }) => address),
+      ),
       ...add(
         `tcppeer${family}`,
         connections

@@ -103,6 +103,23 @@ describe.skipIf(!isRoot)("in the kernel", () => {
     expect(ruleset()).not.toMatch(/chain (un)?tracked/);
   });
 
+  test("an IPsec peer that is known beforehand may send ESP and IKE from any port of its address, others from theirs", () => {
+    const seeds = [
+      ...facts.seeds,
+      { address: "192.0.2.8", port: 4500, ipsec: true },
+      // Two users behind one address and port are one element.
+      { address: "192.0.2.8", port: 4500, ipsec: true },
+      { address: "2001:db8::8", port: 4500, ipsec: true },
+    ];
+    load(toNftables({ ...facts, seeds }));
+    const elements = (set: string) => inside(["nft", "list", "set", "inet", "guardtest", set]);
+    expect(elements("peer4")).toContain("192.0.2.8 . 4500");
+    expect(elements("peer6")).toContain("2001:db8::8 . 4500");
+    expect(elements("ipsec4")).toContain("192.0.2.8");
+    expect(elements("ipsec6")).toContain("2001:db8::8");
+    expect(elements("ipsec4")).not.toContain("192.0.2.7");
+  });
+
   test("learned peers survive a reload, and a prefix that is no longer spared is gone", () => {
     load(toNftables(facts));
     load("add element inet guardtest wg_index { 0x01020304 }");

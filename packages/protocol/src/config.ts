@@ -2,6 +2,36 @@ import * as z from "zod/mini";
 import { VpnPort } from "./lane.ts";
 import { Mode, Policy } from "./policy.ts";
 
+const path = z.string().check(z.regex(/^\//, "not an absolute path"), z.maxLength(500));
+
+/** Where VPN daemons tell their tunnels. What is absent is found on the host; an empty list: there is none to ask. */
+const Vpn = z.strictObject({
+  openvpn: z.optional(
+    z
+      .array(
+        z
+          .strictObject({
+            /** Written every second (`status FILE 1`), version 1 to 3. */
+            status: z.optional(path),
+            /** A Unix socket, or `127.0.0.1:7505`. */
+            management: z.optional(
+              z.string().check(z.regex(/^(\/.{1,106}|[^\s/]{1,255}:\d{1,5})$/, "not a path or HOST:PORT")),
+            ),
+            managementPasswordFile: z.optional(path),
+          })
+          .check(
+            z.refine(
+              (doors) => doors.status !== undefined || doors.management !== undefined,
+              "give status or management",
+            ),
+          ),
+      )
+      .check(z.maxLength(16)),
+  ),
+  /** Control sockets (vici). */
+  strongswan: z.optional(z.array(path).check(z.maxLength(8))),
+});
+
 /** The agent's configuration file (JSON). Everything but nothing may be left out: see docs/agent.md. */
 export const AgentConfig = z.strictObject({
   /** Interfaces that carry traffic from outside. Empty or absent: those of the default routes. */
@@ -11,6 +41,7 @@ export const AgentConfig = z.strictObject({
   ),
   /** VPN ports. Absent: what the agent finds on the host. */
   ports: z.optional(z.array(VpnPort).check(z.maxLength(64))),
+  vpn: z._default(Vpn, {}),
   mode: z._default(Mode, "observe"),
   /** The rest of the local policy; a policy from the service replaces it. */
   policy: z._default(z.partial(z.omit(Policy, { mode: true })), {}),

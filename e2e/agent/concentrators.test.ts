@@ -1,0 +1,110 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { flood } from "@flowtriq/lab/flood";
+import { startMeter } from "@flowtriq/lab/meter";
+import { createTopology, FAMILIES, run, type Topology } from "@flowtriq/lab/namespaces";
+import { startOpenvpn } from "@flowtriq/lab/openvpn";
+import { combine, type Probe, probe } from "@flowtriq/lab/probe";
+import { bearableLoss, processorTimes } from "@flowtriq/lab/stolen";
+import { startStrongswan } from "@flowtriq/lab/strongswan";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { agentCommand, type RunningAgent, startAgent } from "./agent.ts";
+
+const isRoot = process.getuid?.() === 0;
+/** Strangers' first handshakes that pass in a second while a flood of them is mitigated: docs/agent.md. */
+const ADMITTED_PPS = 200;
+/** No ports: the agent finds them. */
+const FOUND_BY_ITSELF = { interfaces: ["eth0"], mode: "enforce", policy: { quietSeconds: 5, leaseSeconds: 15 } };
+const CLIENTS = [4, 6, 4] as const;
+
+const CONCENTRATORS = [
+  {
+    name: "strongSwan",
+    begin: (lab: Topology) => startStrongswan(lab, { clients: [...CLIENTS] }),
+    ports: [
+      { port: 500, transport: "udp", protocol: "ike" },
+      { port: 4500, transport: "udp", protocol: "ipsec_nat_t" },
+    ],
+    attack: "ike_sa_init",
+    lane: "udp:500:handshake",
+    vector: "ike_handshake_flood",
+  },
+  {
+    name: "OpenVPN",
+    begin: (lab: Topology) => startOpenvpn(lab, { clients: [...CLIENTS] }),
+    ports: [{ port: 1194, transport: "udp", protocol: "openvpn" }],
+    attack: "openvpn_reset",
+    lane: "udp:1194:handshake",
+    vector: "openvpn_handshake_flood",
+  },
+] as const;
+
+// Network namespaces, tunnels and rules are root's.
+describe.skipIf(!isRoot).each(CONCENTRATORS)(
+  "on a $name concentrator whose tunnels are older than the agent",
+  ({ begin, ports, attack, lane, vector }) => {
+    let lab: Topology;
+    let address: Record<4 | 6, string>;
+    let agent: RunningAgent | undefined;
+    let probes: Probe[] = [];
+
+    beforeAll(async () => {
+      lab = await createTopology({ clients: CLIENTS.length });
+      ({ address } = await begin(lab));
+    });
+    afterAll(async () => {
+      await lab?.destroy();
+    });
+    afterEach(async () => {
+      await Promise.all(probes.map((one) => one.stop()));
+      probes = [];
+      await agent?.end("SIGKILL");
+      agent = undefined;
+      await run(lab.concentrator.namespace, ["nft", "destroy", "table", "inet", "ftagent"]).catch(() =>
+        agentCommand(lab, "withdraw", "--all"),
+      );
+    });
+
+    test.each(FAMILIES)("a flood of handshakes over IPv%i costs no tunnel anything", async (family) => {
+      const times = processorTimes();
+      probes = lab.clients.map(({ namespace }) => probe({ namespace, target: address[4], intervalMs: 50 }));
+      await Promise.all(probes.map((one) => one.answered));
+
+      agent = await startAgent(lab, FOUND_BY_ITSELF);
+      const ready = await agent.waitFor("agent.ready");
+      expect(ready.ports).toEqual(ports.map((port) => ({ ...port, strictness: "auto" })));
+      expect(ready.tunnels).toBe(CLIENTS.length);
+
+      const meter = await startMeter(lab);
+      const running = await flood(lab, { attack, pps: 50_000, seconds: 60, family });
+      const started = await agent.waitFor("attack.started");
+      expect(started).toMatchObject({ lane, vector, tunnelsBefore: CLIENTS.length });
+      await agent.waitFor("mitigation.applied");
+      const from = Date.now();
+      const before = await meter.read();
+      let after = before;
+      // However long this machine takes for so many.
+      while (after.arrived.packets - before.arrived.packets < 100_000) {
+        await delay(100);
+        after = await meter.read();
+      }
+      await running.stop();
+      after = await meter.read();
+      const seconds = (Date.now() - from) / 1000;
+      await meter.stop();
+      // So many a second, whatever the rate of the flood.
+      expect(after.passed.packets - before.passed.packets).toBeLessThanOrEqual(ADMITTED_PPS * (seconds + 1));
+      expect((await agent.waitFor("attack.classified")).vector).toBe(vector);
+      const ended = await agent.waitFor("attack.ended", undefined, 30_000);
+      expect(ended).toMatchObject({
+        tunnelsBefore: CLIENTS.length,
+        tunnelsAfter: CLIENTS.length,
+        usersDisconnected: 0,
+      });
+
+      const tunnels = combine(await Promise.all(probes.map((one) => one.stop())));
+      probes = [];
+      expect(tunnels.sent).toBeGreaterThan(100);
+      expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
+    });
+  },
+);

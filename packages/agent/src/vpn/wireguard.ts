@@ -1,0 +1,157 @@
+import { execFile } from "node:child_process";
+import fs from "node:fs";
+import net from "node:net";
+import { promisify } from "node:util";
+import type { SeedPeer } from "@flowtriq/mitigation/facts";
+import { interfaceNames, lines, toolEnv } from "../system.ts";
+import { seedPeer, type TunnelSource, Unreadable } from "./source.ts";
+
+/** A peer of a WireGuard interface as the daemon or the kernel reports it; times in epoch seconds, 0: never. */
+export type WireguardPeer = { endpoint: SeedPeer | undefined; latestHandshake: number };
+export type WireguardInterface = {
+  name: string;
+  publicKey: string | undefined;
+  listenPort: number;
+  peers: WireguardPeer[];
+};
+
+/** WireGuard drops a session's keys 180 s after its handshake (whitepaper 6.1): a younger one is a live tunnel. */
+const SESSION_SECONDS = 180;
+const SOCKET_DIR = "/var/run/wireguard";
+const MAX_ANSWER = 1 << 26;
+const run = promisify(execFile);
+
+/** All WireGuard interfaces of this namespace. Cheap for userspace WireGuard (its socket), one process for the kernel's. */
+export const wireguard: TunnelSource = {
+  key: "wireguard",
+  async count(nowSeconds) {
+    const interfaces = all(await survey());
+    if (interfaces.length === 0) return undefined;
+    return interfaces.reduce((sum, { peers }) => sum + peers.filter((peer) => isLive(peer, nowSeconds)).length, 0);
+  },
+  async peers(nowSeconds) {
+    const interfaces = await wireguardInterfaces();
+    return interfaces.flatMap(({ peers }) =>
+      peers.flatMap((peer) => (peer.endpoint && isLive(peer, nowSeconds) ? [peer.endpoint] : [])),
+    );
+  },
+  close() {},
+};
+
+const isLive = (peer: WireguardPeer, nowSeconds: number) =>
+  peer.latestHandshake > 0 && nowSeconds - peer.latestHandshake < SESSION_SECONDS;
+
+/** Those WireGuard interfaces of this network namespace that can be read. */
+export const wireguardInterfaces = async (): Promise<WireguardInterface[]> => (await survey()).found;
+
+type Survey = { found: WireguardInterface[]; unread: string[] };
+
+function all({ found, unread }: Survey): WireguardInterface[] {
+  if (unread.length === 0) return found;
+  throw new Unreadable(
+    `WireGuard on ${unread.slice(0, 4).join(", ")} does not answer: are its daemon and wireguard-tools in order?`,
+  );
+}
+
+async function survey(): Promise<Survey> {
+  const names = interfaceNames();
+  const sockets = names.filter((name) => fs.existsSync(`${SOCKET_DIR}/${name}.sock`));
+  const answers = await Promise.all(sockets.map(askSocket));
+  const userspace = answers.filter((answer) => answer !== undefined);
+  const silent = sockets.filter((_, index) => answers[index] === undefined);
+  const others = names.filter((name) => !sockets.includes(name));
+  const kernel = hasKernelWireguard() ? await askWg() : [];
+  return {
+    found: [...userspace, ...(kernel ?? []).filter(({ name }) => others.includes(name))],
+    unread: [...silent, ...(kernel ? [] : others.filter(isKernelWireguard))],
+  };
+}
+
+/** Public key by listening port, for the mac1 check. */
+export async function publicKeys(): Promise<Map<number, string>> {
+  const keys = new Map<number, string>();
+  for (const { name, listenPort, publicKey } of await wireguardInterfaces()) {
+    const key = publicKey ?? (await askPublicKey(name));
+    if (key && listenPort > 0) keys.set(listenPort, key);
+  }
+  return keys;
+}
+
+const isKernelWireguard = (name: string) => lines(`/sys/class/net/${name}/uevent`).includes("DEVTYPE=wireguard");
+const hasKernelWireguard = () => fs.existsSync("/sys/module/wireguard") || fs.existsSync("/proc/sys/net/wireguard");
+
+/** Asks wireguard-go and its kin over their socket: no process is started (WireGuard cross-platform interface). */
+function askSocket(name: string): Promise<WireguardInterface | undefined> {
+  return new Promise((resolve) => {
+    let answer = "";
+    const socket = net.createConnection(`${SOCKET_DIR}/${name}.sock`);
+    const finish = (found: WireguardInterface | undefined) => {
+      socket.destroy();
+      resolve(found);
+    };
+    socket.setTimeout(1_000, () => finish(undefined));
+    socket.on("error", () => finish(undefined));
+    socket.on("connect", () => socket.write("get=1\n\n"));
+    socket.setEncoding("latin1");
+    socket.on("data", (chunk) => {
+      answer += chunk;
+      if (answer.length > MAX_ANSWER) finish(undefined);
+      else if (answer.endsWith("\n\n")) finish(parseUapi(name, answer));
+    });
+    socket.on("close", () => resolve(undefined));
+  });
+}
+
+export function parseUapi(name: string, answer: string): WireguardInterface {
+  const found: WireguardInterface = { name, publicKey: undefined, listenPort: 0, peers: [] };
+  let peer: WireguardPeer | undefined;
+  for (const line of answer.split("\n")) {
+    const [key, value = ""] = line.split("=", 2);
+    if (key === "public_key") {
+      peer = { endpoint: undefined, latestHandshake: 0 };
+      found.peers.push(peer);
+    } else if (key === "listen_port") found.listenPort = Number(value);
+    else if (key === "endpoint" && peer) peer.endpoint = parseEndpoint(value);
+    else if (key === "last_handshake_time_sec" && peer) peer.latestHandshake = Number(value);
+  }
+  return found;
+}
+
+async function askWg(): Promise<WireguardInterface[] | undefined> {
+  try {
+    const options = { env: toolEnv, timeout: 3_000, maxBuffer: MAX_ANSWER };
+    return parseDump((await run("wg", ["show", "all", "dump"], options)).stdout);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `wg show all dump`: per interface one line of five fields, per peer one of nine (wg(8)). */
+export function parseDump(dump: string): WireguardInterface[] {
+  const found = new Map<string, WireguardInterface>();
+  for (const line of dump.split("\n")) {
+    const fields = line.split("\t");
+    const name = fields[0]!;
+    if (fields.length === 5) found.set(name, { name, publicKey: fields[2], listenPort: Number(fields[3]), peers: [] });
+    else if (fields.length === 9) {
+      found.get(name)?.peers.push({ endpoint: parseEndpoint(fields[3]!), latestHandshake: Number(fields[5]) });
+    }
+  }
+  return [...found.values()];
+}
+
+/** `192.0.2.1:51820` or `[2001:db8::1]:51820`. */
+export function parseEndpoint(text: string): SeedPeer | undefined {
+  const colon = text.lastIndexOf(":");
+  const address = text.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/g, "");
+  return seedPeer(address, Number(text.slice(colon + 1)));
+}
+
+async function askPublicKey(name: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await run("wg", ["show", name, "public-key"], { env: toolEnv, timeout: 3_000 });
+    return /^[A-Za-z0-9+/]{43}=$/.test(stdout.trim()) ? stdout.trim() : undefined;
+  } catch {
+    return undefined;
+  }
+}
