@@ -57,7 +57,7 @@ test.each<[string, number, Uint8Array, string]>([
   ["OpenVPN reset V3 with a wrapped key", 1194, fill(353, 0x50, ...sid), "handshake"],
   ["OpenVPN client reset that is too short", 1194, fill(13, 0x38, ...sid), "malformed"],
   ["OpenVPN client reset of a length that no authentication gives", 1194, fill(60, 0x38, ...sid), "malformed"],
-  ["OpenVPN reset V3 with a packet id that is not the first", 1194, fill(353, 0x50, ...sid, 7), "malformed"],
+  ["OpenVPN reset V3 with a packet id that is not the first", 1194, fill(353, 0x50, ...sid, 0, 0, 7), "malformed"],
   ["OpenVPN control with a wrapped key", 1194, fill(642, 0x58, ...sid), "control"],
   ["OpenVPN control", 1194, fill(100, 0x20, ...sid), "control"],
   ["OpenVPN acknowledgement", 1194, fill(22, 0x28, ...sid), "control"],

@@ -128,9 +128,7 @@ export function openvpnShape({ payload, udpLength }: Packet, lenient: boolean): 
     const plausible =
       first === resetV2
         ? includes(resetLengths, length)
-        : length >= resetV3MinLength &&
-          includes(resetV3PacketIds, payload[packetIdAt]!) &&
-          payload[packetIdAt + 1] === 0;
+        : length >= resetV3MinLength && payload[packetIdAt + 1]! <= 1 && payload[packetIdAt + 2] === 0;
     return (lenient || plausible) && !zero64(payload, OPENVPN.sessionIdAt) ? "handshake" : "malformed";
   }
   if (includes(OPENVPN.control, first)) return "control";
