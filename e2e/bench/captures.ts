@@ -14,6 +14,19 @@ const STAGES = Number(process.env.STAGES ?? 6);
 /** Bursts shorter than this are played again and again, so that more than the agent's first milliseconds are measured. */
 const SUSTAINED_MS = 2_000;
 
+/** What of a capture is the attack; the rest of it is ordinary. Default: all that arrives. */
+const ATTACK: [RegExp, (packet: Packet) => boolean][] = [
+  [/^tcp-synack/, ({ protocol }) => protocol === 6],
+  [/^tcp-syn-/, ({ protocol }) => protocol === 6],
+  [
+    /^amp-dns/,
+    ({ protocol, sourcePort, destinationPort, fragmentOffset }) =>
+      fragmentOffset > 0 || (protocol === 17 && sourcePort === 53 && destinationPort === 22),
+  ],
+  [/^amp-ssdp/, ({ protocol, destinationPort }) => protocol === 17 && destinationPort === 80],
+  [/^ipv6-ah/, ({ protocol }) => protocol === 51],
+];
+
 needRoot();
 const legitimate = await atOnce(STAGES, [...corpus("legit"), ...fixtures(/^(legitimate\.|reconnect_storm)/)], passes);
 // One after the other: how soon the agent reacts is measured here.
@@ -74,21 +87,9 @@ function inWords({ played, dropped, report }: Outcome, { ports }: Source): strin
   return list.length > 0 ? `${dropped.length} of ${report.sent.in} (${list.join(", ")})` : "";
 }
 
-const isGroup = ({ destination }: Packet) =>
-  typeof destination === "number" ? destination >>> 28 === 0xe : destination.charCodeAt(0) >> 8 === 0xff;
-
-/** What of a capture is the attack; the rest of it is ordinary. Default: all that arrives. */
-const ATTACK: [RegExp, (packet: Packet) => boolean][] = [
-  [/^tcp-synack/, ({ protocol }) => protocol === 6],
-  [/^tcp-syn-/, ({ protocol }) => protocol === 6],
-  [
-    /^amp-dns/,
-    ({ protocol, sourcePort, destinationPort, fragmentOffset }) =>
-      fragmentOffset > 0 || (protocol === 17 && sourcePort === 53 && destinationPort === 22),
-  ],
-  [/^amp-ssdp/, ({ protocol, destinationPort }) => protocol === 17 && destinationPort === 80],
-  [/^ipv6-ah/, ({ protocol }) => protocol === 51],
-];
+function isGroup({ destination }: Packet): boolean {
+  return typeof destination === "number" ? destination >>> 28 === 0xe : destination.charCodeAt(0) >> 8 === 0xff;
+}
 
 async function attacked(source: Source): Promise<string> {
   const stage = await Stage.set();
