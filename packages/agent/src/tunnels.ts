@@ -118,11 +118,14 @@ export function parseDump(dump: string): WireguardInterface[] {
   return [...found.values()];
 }
 
-/** `192.0.2.1:51820` or `[2001:db8::1]:51820`. */
+/**
+ * `192.0.2.1:51820` or `[2001:db8::1]:51820`. The zone of a link-local address (`[fe80::1%eth0]:51820`) is left out: packets do not
+ * carry it, and nft refuses a whole table for it.
+ */
 export function parseEndpoint(text: string): { address: string; port: number } | undefined {
-  const colon = text.lastIndexOf(":");
-  const address = text.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/g, "");
-  const port = Number(text.slice(colon + 1));
+  const [, bracketed, plain, digits] = /^(?:\[([^\]%]*)(?:%[^\]]*)?\]|([^\]%:]*)):(\d{1,5})$/.exec(text) ?? [];
+  const address = bracketed ?? plain ?? "";
+  const port = Number(digits);
   return net.isIP(address) !== 0 && port > 0 && port < 65536 ? { address, port } : undefined;
 }
 
