@@ -4,6 +4,7 @@ import { type Lockout, Policies } from "./policies.ts";
 const isRoot = process.getuid?.() === 0;
 /** `npm run bench -- policies` tries a thousand. */
 const POLICIES = 50;
+const CHECKED = 200;
 
 // Namespaces and rules are root's.
 describe.skipIf(!isRoot)("under a mixed attack in their own names", () => {
@@ -23,6 +24,11 @@ describe.skipIf(!isRoot)("under a mixed attack in their own names", () => {
       if (judged.silent.length > 0) lockouts.push(judged);
     }
     expect(lockouts).toEqual([]);
+  });
+
+  // One after the other, so that an error names few.
+  test("the kernel takes whatever policy the schema takes", async () => {
+    for (let first = 1_000; first < 1_000 + CHECKED; first += 10) await policies.check(first, 10);
   });
 
   // Otherwise the test above would pass without any rule.

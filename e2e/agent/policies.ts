@@ -201,6 +201,21 @@ export class Policies {
     return (await this.#machines.administrator.round(this.#never)).silent;
   }
 
+  /** Has the kernel look at what so many random policies compile to, without loading any of it. Throws with what nft says. */
+  async check(first: number, count: number): Promise<void> {
+    const texts = Array.from({ length: count }, (_, index) => {
+      const seed = first + index;
+      const { policy, ports } = randomPolicy(createRandom(seed));
+      const interfaces = seed % 3 === 0 ? ["eth0", "lo"] : ["eth0"];
+      return compiled(policy, ports, {
+        table: `check${seed}`,
+        hook: seed % 2 === 0 ? "ingress" : "prerouting",
+        interfaces,
+      });
+    });
+    await run(this.#lab.concentrator.namespace, ["nft", "-c", "-f", "-"], { input: texts.join("") });
+  }
+
   async #nft(input: string): Promise<void> {
     await run(this.#lab.concentrator.namespace, ["nft", "-f", "-"], { input });
   }
@@ -215,7 +230,7 @@ export class Policies {
 const EMPTY = `table inet ${TABLE}\n${toRemoval(TABLE)}`;
 
 /** The text that an agent would load, and every lane armed; first aid too. Modes only ever make it less. */
-function compiled(policy: Policy, ports: VpnPort[]): string {
+function compiled(policy: Policy, ports: VpnPort[], where: Partial<HostFacts> = {}): string {
   const detector = new Detector({
     ...{ ports, policy, baselines: {} },
     samples: { ports, mac1Keys: new Map() },
@@ -231,9 +246,10 @@ function compiled(policy: Policy, ports: VpnPort[]): string {
     trips: (lane) => detector.threshold(lane),
     seeds: [],
     neverBlock: policy.neverBlock,
+    ...where,
   };
   const firstAid = lanesOf(ports)
     .filter(firstAidOf)
-    .map((lane) => `add element inet ${TABLE} ${firstAidSet(lane)} { ipv4 timeout 1h, ipv6 timeout 1h }\n`);
-  return [toNftables(facts), armAll(ports), ...firstAid].join("");
+    .map((lane) => `add element inet ${facts.table} ${firstAidSet(lane)} { ipv4 timeout 1h, ipv6 timeout 1h }\n`);
+  return [toNftables(facts), armAll(ports, facts.table), ...firstAid].join("");
 }

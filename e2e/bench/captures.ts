@@ -5,6 +5,7 @@
  */
 import { LearnedState, laneOf } from "@flowtriq/detection/lanes";
 import type { Packet } from "@flowtriq/detection/packet";
+import { MAX_PLAYED } from "@flowtriq/lab/play";
 import { attacksIn, corpus, fixtures, fromKnownPeers, type Outcome, type Source, Stage } from "../agent/scenes.ts";
 import { atOnce, needRoot } from "./program.ts";
 
@@ -96,7 +97,7 @@ async function attacked(source: Source): Promise<string> {
   try {
     const once = await stage.enforced(source, OWN_PACE);
     const lasts = once.played.at(-1)?.at ?? 0;
-    const rounds = Math.ceil(SUSTAINED_MS / Math.max(lasts, 20));
+    const rounds = Math.min(Math.ceil(SUSTAINED_MS / Math.max(lasts, 1)), Math.floor(MAX_PLAYED / once.played.length));
     const again = rounds > 1 ? await stage.enforced(source, OWN_PACE, rounds) : undefined;
     return [
       source.name.padEnd(44),

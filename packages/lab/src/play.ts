@@ -7,7 +7,7 @@ import { bunPath } from "./flood.ts";
 import { ip, start, type Topology } from "./namespaces.ts";
 import { type Played, PlayReport, type PlayRequest, toScript } from "./play/script.ts";
 
-export type { Played, PlayReport } from "./play/script.ts";
+export { MAX_PLAYED, type Played, type PlayReport } from "./play/script.ts";
 
 /**
  * Plays packets at the concentrator as if it were the host of a capture: arriving ones come over the wire, its own leave through
