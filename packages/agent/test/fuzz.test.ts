@@ -25,9 +25,9 @@ describe("whatever comes", () => {
   });
 
   test("configurations and policies are refused with words, or compile to rules that hold nothing else", () => {
-    const { accepted, refused } = fuzzConfigurations(SEED, 300);
-    expect(accepted).toBeGreaterThan(50);
-    expect(refused).toBeGreaterThan(50);
+    const { accepted, refused } = fuzzConfigurations(SEED, 120);
+    expect(accepted).toBeGreaterThan(20);
+    expect(refused).toBeGreaterThan(20);
   });
 
   test("answers of VPN daemons give peers that rules can name, or none", () => {
