@@ -31,7 +31,7 @@ export function serveControl(path: string, handle: (command: Command) => unknown
     socket.on("error", () => socket.destroy());
     socket.on("data", (chunk) => {
       line += chunk;
-      if (line.length > MAX_LINE) socket.destroy();
+      if (line.length > MAX_LINE) return void socket.destroy();
       if (!line.includes("\n")) return;
       socket.end(`${JSON.stringify(answer(line, handle))}\n`);
     });

@@ -1,9 +1,13 @@
 import fs from "node:fs";
 import path from "node:path";
-import type { Baselines } from "@flowtriq/detection/baseline";
+import { type Baselines, emptyBaseline } from "@flowtriq/detection/baseline";
 import type { Attack } from "@flowtriq/detection/detect";
+import { AttackId } from "@flowtriq/protocol/event";
+import { LaneId } from "@flowtriq/protocol/lane";
 import { NodePolicy } from "@flowtriq/protocol/policy";
+import { TrafficVerdict } from "@flowtriq/protocol/vector";
 import { EnrollResponse } from "@flowtriq/protocol/wire";
+import * as z from "zod/mini";
 import { Problem } from "./problem.ts";
 
 /** The agent's folder: what it learned, what it is doing, who it is. Each file is replaced whole, so a crash leaves the old one. */
@@ -44,9 +48,10 @@ export class StateDir {
     fs.renameSync(`${target}.new`, target);
   }
 
+  /** Lanes whose entry is not what it should be, as after a change of its shape, are learned anew. */
   readBaselines(): Baselines {
-    const found = this.#read("baselines.json");
-    return typeof found === "object" && found !== null ? (found as Baselines) : {};
+    const found = Object.entries(this.#read("baselines.json") ?? {});
+    return Object.fromEntries(found.filter(([, baseline]) => isLike(baseline, emptyBaseline())));
   }
   writeBaselines(baselines: Baselines): void {
     this.#write("baselines.json", baselines);
@@ -56,7 +61,7 @@ export class StateDir {
   readAttacks(): { at: number; attacks: Attack[] } | undefined {
     const found = this.#read("attacks.json") as { at?: unknown; attacks?: unknown } | undefined;
     return typeof found?.at === "number" && Array.isArray(found.attacks)
-      ? { at: found.at, attacks: found.attacks as Attack[] }
+      ? { at: found.at, attacks: found.attacks.filter(isAttack) }
       : undefined;
   }
   writeAttacks(at: number, attacks: Attack[]): void {
@@ -87,3 +92,33 @@ export class StateDir {
     return id;
   }
 }
+
+/** Same fields, and numbers that are numbers, as the example. */
+function isLike(value: unknown, example: object): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(example).every(([key, inner]) => {
+    const own = (value as Record<string, unknown>)[key];
+    if (typeof inner === "number") return Number.isFinite(own);
+    return typeof inner === "object" && inner !== null ? isLike(own, inner) : typeof own === typeof inner;
+  });
+}
+
+const SavedAttack = z.looseObject({
+  id: AttackId,
+  target: z.string(),
+  lanes: z.array(LaneId).check(z.minLength(1)),
+  verdict: TrafficVerdict,
+  confidence: z.number(),
+  evidence: z.array(z.string()),
+  classified: z.boolean(),
+  tunnelsBefore: z.nullable(z.number()),
+  tunnelsLowest: z.nullable(z.number()),
+  tunnels: z.nullable(z.number()),
+});
+const ATTACK_NUMBERS = {
+  ...{ firstPacketAt: 0, trippedAt: 0, startedAt: 0, lastSeenAt: 0, packets: 0, droppedPackets: 0 },
+  ...{ thresholdPps: 0, pps: 0, bps: 0, passedPps: 0, peakPps: 0, peakBps: 0 },
+} satisfies Partial<Attack>;
+
+const isAttack = (value: unknown): value is Attack =>
+  SavedAttack.safeParse(value).success && isLike(value, ATTACK_NUMBERS);

@@ -93,7 +93,7 @@ const u32 = (bytes: Uint8Array, at: number) =>
   ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 
 /** Where the IP header begins, or -1. The version nibble is checked by the caller. */
-function networkOffset(bytes: Uint8Array, linkType: LinkType): number {
+export function networkOffset(bytes: Uint8Array, linkType: LinkType): number {
   switch (linkType) {
     case LINK.raw:
     case LINK.rawBsd:

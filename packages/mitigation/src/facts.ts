@@ -34,3 +34,15 @@ export type HostFacts = {
   /** How many strangers are remembered between two tries: `greylistSize`. */
   greylist: number;
 };
+
+/** A host of which nothing more is known: nobody is connected, nothing else runs. */
+export const BARE_HOST = {
+  seeds: [],
+  connections: [],
+  neverBlock: [],
+  localAddresses: [],
+  listeningUdp: [],
+  conntrack: false,
+  notrack: false,
+  greylist: 65_536,
+} satisfies Partial<HostFacts>;

@@ -140,11 +140,13 @@ export function parseDump(dump: string): WireguardInterface[] {
   return [...found.values()];
 }
 
-/** `192.0.2.1:51820` or `[2001:db8::1]:51820`. */
+/**
+ * `192.0.2.1:51820`, `[2001:db8::1]:51820` or `[fe80::1%eth0]:51820`. The zone of a link-local address is left out: packets do not
+ * carry it, and nft refuses a whole table for it.
+ */
 export function parseEndpoint(text: string): SeedPeer | undefined {
-  const colon = text.lastIndexOf(":");
-  const address = text.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/g, "");
-  return seedPeer(address, Number(text.slice(colon + 1)));
+  const [, bracketed, plain, digits] = /^(?:\[([^\]%]*)(?:%[^\]]*)?\]|([^\]%:]*)):(\d{1,5})$/.exec(text) ?? [];
+  return seedPeer(bracketed ?? plain ?? "", Number(digits));
 }
 
 async function askPublicKey(name: string): Promise<string | undefined> {

@@ -1,8 +1,8 @@
 /** The flood's sender: one process in the attacker's namespace, run by Bun. Its request is the first argument, as JSON. */
-import { readdirSync, statSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { createRing } from "../ring.ts";
 import { type FloodReport, FloodRequest } from "./request.ts";
-import { inputClosed, openSender, realtimeMs, sleepMicroseconds } from "./socket.ts";
+import { inAttackersNamespace, inputClosed, openSender, realtimeMs, sleepMicroseconds } from "./socket.ts";
 
 const report = (line: FloodReport) => writeSync(1, `${JSON.stringify(line)}\n`);
 const NANOSECONDS = 1e9;
@@ -58,13 +58,6 @@ function main(): void {
   }
   log.push([Number((now * 1000).toFixed(3)), sent]);
   report({ event: "done", sent, seconds: now, pps: now > 0 ? sent / now : 0, log });
-}
-
-/** Named namespaces are files; the one that we are in has our own namespace's inode. */
-function inAttackersNamespace(): boolean {
-  const own = statSync("/proc/self/ns/net").ino;
-  const names = readdirSync("/var/run/netns").filter((name) => name.endsWith("-atk"));
-  return names.some((name) => statSync(`/var/run/netns/${name}`).ino === own);
 }
 
 /** How many of the first `seconds` were spent sending. */

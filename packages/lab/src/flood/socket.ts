@@ -1,4 +1,5 @@
 import { dlopen, FFIType, ptr, read } from "bun:ffi";
+import { readdirSync, statSync } from "node:fs";
 import type { Ring } from "../ring.ts";
 
 const { i32, u32, u64, ptr: pointer } = FFIType;
@@ -84,6 +85,13 @@ export function inputClosed(): boolean {
   const request = new Int32Array([0, 1 /* POLLIN */]);
   if (libc.poll(ptr(request), 1, 0) <= 0) return false;
   return request[1]! >> 16 !== 0;
+}
+
+/** Named namespaces are files; the one that we are in has our own namespace's inode. */
+export function inAttackersNamespace(): boolean {
+  const own = statSync("/proc/self/ns/net").ino;
+  const names = readdirSync("/var/run/netns").filter((name) => name.endsWith("-atk"));
+  return names.some((name) => statSync(`/var/run/netns/${name}`).ino === own);
 }
 
 function option(socket: number, level: number, name: number, value: number): void {

@@ -1,0 +1,67 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { emptyBaseline } from "@flowtriq/detection/baseline";
+import type { Attack } from "@flowtriq/detection/detect";
+import { expect, test } from "vitest";
+import { StateDir } from "./state.ts";
+
+const ATTACK: Attack = {
+  ...{ id: "atk_0123456789abcdef", target: "host", lanes: ["host:syn"], verdict: "syn_flood", confidence: 0.9 },
+  ...{
+    evidence: ["SYN"],
+    firstPacketAt: 1,
+    trippedAt: 2,
+    startedAt: 3,
+    lastSeenAt: 4,
+    thresholdPps: 5,
+    pps: 6,
+    bps: 7,
+  },
+  ...{ passedPps: 8, peakPps: 9, peakBps: 10, packets: 11, droppedPackets: 12, classified: true },
+  ...{ tunnelsBefore: null, tunnelsLowest: 1, tunnels: 2 },
+};
+
+function stateWith(name: string, content: unknown): StateDir {
+  const state = new StateDir(fs.mkdtempSync(path.join(os.tmpdir(), "state-")));
+  fs.writeFileSync(state.file(name), typeof content === "string" ? content : JSON.stringify(content));
+  return state;
+}
+
+test("what was saved is read again", () => {
+  const state = new StateDir(fs.mkdtempSync(path.join(os.tmpdir(), "state-")));
+  state.writeAttacks(7, [ATTACK]);
+  state.writeBaselines({ "host:syn": { ...emptyBaseline(), peakPps: 3 } });
+  expect(state.readAttacks()).toEqual({ at: 7, attacks: [ATTACK] });
+  expect(state.readBaselines()).toEqual({ "host:syn": { ...emptyBaseline(), peakPps: 3 } });
+});
+
+test.each([
+  "",
+  "{",
+  "null",
+  "[1]",
+  "5",
+  '"x"',
+  { "host:syn": {} },
+  { "host:syn": { ...emptyBaseline(), peakPps: null } },
+])("baselines that are none teach nothing: %j", (content) => {
+  expect(stateWith("baselines.json", content).readBaselines()).toEqual({});
+});
+
+test("a damaged lane is forgotten and the others are not", () => {
+  const good = { ...emptyBaseline(), seconds: 5 };
+  expect(stateWith("baselines.json", { "host:syn": 5, "host:tcp": good }).readBaselines()).toEqual({
+    "host:tcp": good,
+  });
+});
+
+test.each([{}, null, 5, { ...ATTACK, lanes: ["nowhere"] }, { ...ATTACK, pps: null }, { ...ATTACK, verdict: "flood" }])(
+  "an attack that is none is not taken over: %j",
+  (attack) => {
+    expect(stateWith("attacks.json", { at: 1, attacks: [attack, ATTACK] }).readAttacks()).toEqual({
+      at: 1,
+      attacks: [ATTACK],
+    });
+  },
+);
