@@ -16,6 +16,7 @@ import {
   watchedSet,
 } from "./names.ts";
 import { portRules } from "./ports.ts";
+import { recordChain } from "./record.ts";
 
 /** Hook priority at ingress: before every usual chain, so that a drop costs no connection tracking. */
 const INGRESS_PRIORITY = -500;
@@ -225,6 +226,7 @@ function hookChains(facts: HostFacts): Chain[] {
         };
   return [
     entry,
+    recordChain(facts),
     ...udpPorts.map((port) => ({ name: learnChain(port), rules: learnRules(port) })),
     {
       name: "learn",
