@@ -133,8 +133,25 @@ export const AgentEvent = z.discriminatedUnion("event", [
     /** Tunnels known to have been lost, or null when nobody could tell. */
     usersDisconnected: z.nullable(z.int().check(z.nonnegative())),
   }),
+  z.strictObject({
+    ...base,
+    event: z.literal("capture.written"),
+    attack: AttackId,
+    /** Its name in the node's folder of captures, and what is in it. */
+    file: z.string().check(z.maxLength(64)),
+    packets: count,
+    bytes: count,
+    /** From its first packet to the attack's first; null when a restart has lost that moment. */
+    secondsBefore: z.nullable(count),
+    /** False when a bound, a full disk or a restart left packets out. */
+    complete: z.boolean(),
+  }),
 ]);
 export type AgentEvent = z.infer<typeof AgentEvent>;
+/** The kinds that this version knows. */
+export const EVENT_KINDS: ReadonlySet<string> = new Set(
+  AgentEvent._zod.def.options.flatMap((one) => one._zod.def.shape.event._zod.def.values),
+);
 export type AgentEventOf<K extends AgentEvent["event"]> = Extract<AgentEvent, { event: K }>;
 
 /** For callers that only look at attacks. */

@@ -125,9 +125,23 @@ describe("what a node reports", () => {
       "attack.classified",
       "mitigation.removed",
       "attack.ended",
+      "capture.written",
       "incident.stored",
     ]);
     expect(found.timeline.map(({ text }) => text)).toContain("UDP flood on udp/51820: 212 kpps, threshold 2 kpps");
+  });
+
+  test.each([
+    [{}, "Capture kept: 1234 packets from 12.3 s before the attack"],
+    [{ packets: 1, secondsBefore: null, complete: false }, "Capture kept: 1 packet (incomplete)"],
+  ])("its capture is in the timeline with its file: %j", async (values, text) => {
+    const { ctx, system } = await aHost();
+    const { attack, started, captured } = anAttack();
+    await node.report(ctx, aReport({ events: [started, { ...captured, ...values } as AttackEvent] }));
+    const { timeline } = await incident.get(system, { incidentId: attack });
+    expect(timeline.find(({ kind }) => kind === "capture.written")).toMatchObject({
+      ...{ actor: "agent", text, data: { file: `${attack}.pcap`, bytes: 90_000 } },
+    });
   });
 
   test("in observe mode nothing was dropped, and no time is made up", async () => {

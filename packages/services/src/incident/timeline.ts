@@ -42,7 +42,14 @@ export function timelineOf(event: AttackEvent): TimelineEntry[] {
       const peak = `peak ${ppsWords(event.peakPps)}, ${bpsWords(event.peakBps)}`;
       return [{ ...own, actor: "agent", text: `Over after ${durationWords(Math.max(0, seconds))}, ${peak}` }];
     }
+    case "capture.written":
+      return [{ ...own, actor: "agent", text: captureWords(event) }];
   }
+}
+
+function captureWords({ packets, secondsBefore, complete }: AgentEventOf<"capture.written">): string {
+  const from = secondsBefore ? ` from ${secondsBefore.toFixed(1)} s before the attack` : "";
+  return `Capture kept: ${plural(packets, "packet")}${from}${complete ? "" : " (incomplete)"}`;
 }
 
 const REASONS = {
