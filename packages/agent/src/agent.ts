@@ -10,12 +10,14 @@ import type { AgentConfig } from "@flowtriq/protocol/config";
 import { LaneId, type VpnPort } from "@flowtriq/protocol/lane";
 import type { Observation } from "@flowtriq/protocol/observation";
 import type { NodePolicy, Policy } from "@flowtriq/protocol/policy";
+import type { Captures } from "./captures.ts";
 import { localPolicy } from "./config.ts";
 import { eventsOf, removed } from "./events.ts";
 import { Firewall } from "./firewall.ts";
 import { discoverPorts, watchedInterfaces } from "./host.ts";
 import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
+import { startRecording } from "./recording.ts";
 import { newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
@@ -66,6 +68,7 @@ export class Agent {
   #firewall!: Firewall;
   #facts!: HostFacts;
   #nflog: NflogListener | undefined;
+  #captures: Captures | undefined;
   #clock = new ObservationClock();
   #plan: Plan = NO_PLAN;
   #withdrawn = new Set<string>();
@@ -124,11 +127,15 @@ export class Agent {
     };
     const seeds = await livePeers(Date.now() / 1000);
     this.#nflog = new NflogListener(config.nflogGroup, SNAPLEN);
+    const { captures, recordGroup } = startRecording(config, state, this.#sink, SNAPLEN);
+    this.#captures = captures;
+    this.#facts.recordGroup = recordGroup;
     try {
       this.#firewall = new Firewall(this.#facts);
       this.#load(seeds);
     } catch (error) {
       this.#nflog.close();
+      captures?.close();
       throw error;
     }
     const adopted = this.#adopt();
@@ -155,6 +162,7 @@ export class Agent {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#nflog?.close();
+    this.#captures?.close();
     const atWar = this.#plan.armed.length > 0;
     try {
       if (atWar) this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
@@ -173,6 +181,7 @@ export class Agent {
     for (const attack of this.#detector.attacks) this.#sink.emit(removed(attack, "withdrawn", Date.now(), []));
     this.#plan = NO_PLAN;
     clearTimeout(this.#timer);
+    this.#captures?.endAll();
     this.#save();
   }
 
@@ -257,7 +266,9 @@ export class Agent {
     const attacks = left.filter(({ lanes }) => lanes.some((lane) => armed.includes(lane)));
     this.#detector.adopt(attacks, Date.now());
     this.#enforce();
-    return attacks.map(({ id }) => id);
+    const adopted = attacks.map(({ id }) => id);
+    this.#captures?.recover(left, adopted, Date.now());
+    return adopted;
   }
 
   #rhythm(): number {
@@ -288,6 +299,7 @@ export class Agent {
     if (!lane.success) return;
     const packet = readPacket(bytes, LINK.raw);
     if (!packet) return;
+    this.#captures?.sample(Date.now(), bytes);
     this.#follow(this.#detector.sample(Date.now(), lane.data, packet));
     this.#hurry();
   }
@@ -303,6 +315,7 @@ export class Agent {
     this.#follow(this.#detector.count(now, counts, this.#tunnels));
     const seen = this.#clock.second(now, counts, this.#tunnels);
     if (seen) this.#options.onObservation?.(seen);
+    this.#captures?.tick(now);
     this.#housekeeping(now);
   }
 
@@ -370,6 +383,8 @@ export class Agent {
     const plans = { before, now: this.#plan, appliedAt: this.#appliedAt };
     for (const change of changes) {
       for (const event of eventsOf(change, plans, (attack) => this.#hitsOf(attack))) this.#sink.emit(event);
+      if (change.kind === "started") this.#captures?.begin(change.attack, change.at);
+      if (change.kind === "ended") this.#captures?.end(change.attack);
       if (change.kind === "ended") this.#withdrawn.delete(change.attack.id);
     }
     this.#quietly(() => this.#options.state.writeAttacks(Date.now(), this.#detector.attacks));
