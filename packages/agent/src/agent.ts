@@ -23,6 +23,7 @@ import type { StateDir } from "./state.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
 import { warmUp } from "./warm-up.ts";
+import { Witness } from "./witness.ts";
 
 /** The counters are read once a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
 const PEACE_MS = 1_000;
@@ -69,6 +70,7 @@ export class Agent {
   #facts!: HostFacts;
   #nflog: NflogListener | undefined;
   #captures: Captures | undefined;
+  readonly #witness = new Witness();
   #clock = new ObservationClock();
   #plan: Plan = NO_PLAN;
   #withdrawn = new Set<string>();
@@ -316,6 +318,7 @@ export class Agent {
     const seen = this.#clock.second(now, counts, this.#tunnels);
     if (seen) this.#options.onObservation?.(seen);
     this.#captures?.tick(now);
+    this.#witness.tick(now, counts, this.#detector.attacks);
     this.#housekeeping(now);
   }
 
@@ -382,8 +385,12 @@ export class Agent {
     this.#enforce();
     const plans = { before, now: this.#plan, appliedAt: this.#appliedAt };
     for (const change of changes) {
-      for (const event of eventsOf(change, plans, (attack) => this.#hitsOf(attack))) this.#sink.emit(event);
-      if (change.kind === "started") this.#captures?.begin(change.attack, change.at);
+      const evidence = (attack: Attack) => this.#witness.end(attack, change.at);
+      for (const event of eventsOf(change, plans, (attack) => this.#hitsOf(attack), evidence)) this.#sink.emit(event);
+      if (change.kind === "started") {
+        this.#captures?.begin(change.attack, change.at);
+        this.#witness.begin(change.attack, change.at);
+      }
       if (change.kind === "ended") this.#captures?.end(change.attack);
       if (change.kind === "ended") this.#withdrawn.delete(change.attack.id);
     }
