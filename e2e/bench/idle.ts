@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- idle`: what the agent costs in peace, in processor time by the scheduler's own account and in memory: with
- * two tunnels that are nearly silent, and with fifty packets a second through them. SECONDS of each (60).
+ * two tunnels that are nearly silent, and with fifty packets a second through them. IDLE_SECONDS of each (60).
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { createTopology } from "@flowtriq/lab/namespaces";
@@ -10,7 +10,7 @@ import { MINIMAL, startAgent } from "../agent/agent.ts";
 import { one } from "./figures.ts";
 import { footprint, scheduledMs } from "./process.ts";
 
-const SECONDS = Number(process.env.SECONDS ?? 60);
+const SECONDS = Number(process.env.IDLE_SECONDS ?? 60);
 const SETTLE_SECONDS = 15;
 
 if (process.getuid?.() !== 0) {

@@ -18,7 +18,10 @@ const RUNTIME = [
   ["util-linux", "setpriv", "servers that must not run as root"],
   ["ca-certificates", "/etc/ssl/certs/ca-certificates.crt", "downloads"],
 ];
-const TESTS = [["chromium", "chromium", "the dashboard's tests"]];
+const TESTS = [
+  ["chromium", "chromium", "the dashboard's tests"],
+  ["tshark", "tshark", "a second opinion on capture files"],
+];
 
 const isRoot = () => process.getuid?.() === 0;
 
