@@ -90,6 +90,7 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     const tunnels = await stopProbes();
     expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
     expect(tunnels.sent).toBeGreaterThan(100);
+    await agent.waitFor("capture.written");
     expect(agent.events().map(({ event }) => event)).toEqual([
       "agent.ready",
       "attack.started",
@@ -97,6 +98,7 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
       "attack.classified",
       "mitigation.removed",
       "attack.ended",
+      "capture.written",
     ]);
   });
 

@@ -26,3 +26,12 @@ export function footprint(pid: number): Footprint {
 /** Percent of one core between two moments, children included. */
 export const cpuPercent = (from: Footprint, to: Footprint): number =>
   ((to.cpuMs - from.cpuMs) / (to.atMs - from.atMs)) * 100;
+
+/** Milliseconds that a process's threads have run, by the scheduler's account (nanoseconds, unlike the ticks of `stat`). */
+export function scheduledMs(pid: number): number {
+  const threads = fs.readdirSync(`/proc/${pid}/task`);
+  return threads.reduce((sum, thread) => {
+    const spent = fs.readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0];
+    return sum + Number(spent) / 1e6;
+  }, 0);
+}

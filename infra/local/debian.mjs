@@ -20,6 +20,7 @@ const RUNTIME = [
 ];
 const TESTS = [
   ["chromium", "chromium", "the dashboard's tests"],
+  ["tshark", "tshark", "a second opinion on capture files"],
   ["charon-systemd", "charon-systemd", "the third VPN server of the lab, strongSwan"],
   ["strongswan-swanctl", "swanctl", "its connections"],
   ["libcharon-extra-plugins", "/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "its ESP without the kernel"],

@@ -4,7 +4,7 @@ import cors from "@fastify/cors";
 import { openDatabase, useDatabase } from "@flowtriq/db/client";
 import { listen } from "@flowtriq/db/listen";
 import { metrics } from "@flowtriq/metrics/store";
-import { AGENT_PATHS, EnrollRequest, Report } from "@flowtriq/protocol/wire";
+import { AGENT_PATHS, EnrollRequest, Report, withoutNewerEvents } from "@flowtriq/protocol/wire";
 import { Unauthenticated } from "@flowtriq/services/errors";
 import { verifyTicket } from "@flowtriq/services/live";
 import { enroll } from "@flowtriq/services/node";
@@ -129,9 +129,12 @@ export async function startIngest(env: Env, log: Logger): Promise<Ingest> {
     (request) => enroll(new Date(), parse(EnrollRequest, request.body)),
   );
 
-  app.post(AGENT_PATHS.report, { onRequest: authenticate, bodyLimit: MAX_REPORT_BYTES }, (request) => {
-    const report = parse(Report, request.body);
-    return reports.submit({ ...request.node, report }, Number(request.headers["content-length"] ?? MAX_REPORT_BYTES));
+  app.post(AGENT_PATHS.report, { onRequest: authenticate, bodyLimit: MAX_REPORT_BYTES }, async (request) => {
+    const { body, newer } = withoutNewerEvents(request.body);
+    const report = parse(Report, body);
+    const bytes = Number(request.headers["content-length"] ?? MAX_REPORT_BYTES);
+    const answer = await reports.submit({ ...request.node, report }, bytes);
+    return { ...answer, acknowledged: [...answer.acknowledged, ...newer] };
   });
 
   app.get(AGENT_PATHS.policyStream, { onRequest: authenticate }, (request, reply) => {

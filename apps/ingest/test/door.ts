@@ -60,7 +60,7 @@ export async function enrolled(door: Pick<Door, "url">, workspaceId?: string) {
   const { token } = await createEnrolmentToken(systemContext(workspace), {});
   const answer = await post(door.url, AGENT_PATHS.enroll, enrollment(token));
   const { nodeId, nodeKey } = EnrollResponse.parse(await answer.json());
-  const report = (body: Report | string, key = nodeKey) => post(door.url, AGENT_PATHS.report, body, key);
+  const report = (body: Report | object | string, key = nodeKey) => post(door.url, AGENT_PATHS.report, body, key);
   return { workspaceId: workspace, nodeId, nodeKey, token, report };
 }
 

@@ -53,6 +53,23 @@ test("a node enrols, reports an attack, and the workspace sees it", async () => 
   });
 });
 
+test("an agent that is newer than the service reports on: events of unknown kinds are acknowledged, all others stored", async () => {
+  const host = await enrolled(door);
+  const { attack, all } = anAttack();
+  const newer = { id: "evt_0123456789abcdef", at: all[0]!.at, event: "tunnel.moved", to: { anything: [1, 2] } };
+  const answer = await host.report({ ...aReport(), events: [newer, ...all] });
+  const ids = [...all.map(({ id }) => id), newer.id];
+  expect(ReportResponse.parse(await answer.json()).acknowledged).toEqual(ids);
+  expect((await incident.get(systemContext(host.workspaceId), { incidentId: attack })).status).toBe("ended");
+  // Not a kind at all, or a known kind with a field too many: that is a mistake, and is said.
+  for (const event of [
+    { ...newer, event: "<script>" },
+    { ...all[0]!, more: 1 },
+  ]) {
+    expect((await host.report({ ...aReport(), events: [event] })).status).toBe(400);
+  }
+});
+
 test("an incident and a second reach the open dashboard, the snapshot first", async () => {
   const host = await enrolled(door);
   const earlier = anAttack();

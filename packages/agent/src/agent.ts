@@ -12,6 +12,7 @@ import type { AgentConfig } from "@flowtriq/protocol/config";
 import { LaneId, type VpnPort } from "@flowtriq/protocol/lane";
 import type { Observation } from "@flowtriq/protocol/observation";
 import type { NodePolicy, Policy } from "@flowtriq/protocol/policy";
+import type { Captures } from "./captures.ts";
 import { localPolicy } from "./config.ts";
 import { eventsOf, removed } from "./events.ts";
 import { Firewall } from "./firewall.ts";
@@ -19,6 +20,7 @@ import { discoverPorts, watchedInterfaces } from "./host.ts";
 import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
 import { disguisedPorts, PeerWatch } from "./peer-watch.ts";
+import { startRecording } from "./recording.ts";
 import { iso, newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 import { connections, SurroundingsWatch, surroundings } from "./surroundings.ts";
@@ -26,6 +28,7 @@ import { Tunnels } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
 import { publicKeys } from "./vpn/wireguard.ts";
 import { warmUp } from "./warm-up.ts";
+import { Witness } from "./witness.ts";
 
 /** The counters are read once a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
 const PEACE_MS = 1_000;
@@ -73,6 +76,8 @@ export class Agent {
   #firewall!: Firewall;
   #facts!: HostFacts;
   #nflog: NflogListener | undefined;
+  #captures: Captures | undefined;
+  readonly #witness = new Witness();
   #clock = new ObservationClock();
   #plan: Plan = NO_PLAN;
   #peerWatch = new PeerWatch();
@@ -142,11 +147,15 @@ export class Agent {
     };
     const seeds = await this.#vpns.livePeers(Date.now() / 1000);
     this.#nflog = new NflogListener(config.nflogGroup, SNAPLEN);
+    const { captures, recordGroup } = startRecording(config, state, this.#sink, SNAPLEN);
+    this.#captures = captures;
+    this.#facts.recordGroup = recordGroup;
     try {
       this.#firewall = new Firewall(this.#facts);
       this.#load(seeds);
     } catch (error) {
       this.#nflog.close();
+      captures?.close();
       throw error;
     }
     const adopted = this.#adopt();
@@ -174,6 +183,7 @@ export class Agent {
     clearTimeout(this.#timer);
     this.#nflog?.close();
     this.#vpns.close();
+    this.#captures?.close();
     const atWar = this.#plan.armed.length > 0;
     try {
       if (atWar) this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
@@ -192,6 +202,7 @@ export class Agent {
     for (const attack of this.#detector.attacks) this.#sink.emit(removed(attack, "withdrawn", Date.now(), []));
     this.#plan = NO_PLAN;
     clearTimeout(this.#timer);
+    this.#captures?.endAll();
     this.#save();
   }
 
@@ -277,7 +288,9 @@ export class Agent {
     const attacks = left.filter(({ lanes }) => lanes.some((lane) => armed.includes(lane)));
     this.#detector.adopt(attacks, Date.now());
     this.#enforce();
-    return attacks.map(({ id }) => id);
+    const adopted = attacks.map(({ id }) => id);
+    this.#captures?.recover(left, adopted, Date.now());
+    return adopted;
   }
 
   #rhythm(): number {
@@ -308,6 +321,7 @@ export class Agent {
     if (!lane.success) return;
     const packet = readPacket(bytes, LINK.raw);
     if (!packet) return;
+    this.#captures?.sample(Date.now(), bytes);
     this.#follow(this.#detector.sample(Date.now(), lane.data, packet));
     this.#hurry();
   }
@@ -324,6 +338,8 @@ export class Agent {
     this.#lookAfterPeers(now, counts);
     const seen = this.#clock.second(now, counts, this.#tunnels);
     if (seen) this.#options.onObservation?.(seen);
+    this.#captures?.tick(now);
+    this.#witness.tick(now, counts, this.#detector.attacks);
     this.#housekeeping(now);
   }
 
@@ -428,7 +444,13 @@ export class Agent {
     this.#enforce();
     const plans = { before, now: this.#plan, appliedAt: this.#appliedAt };
     for (const change of changes) {
-      for (const event of eventsOf(change, plans, (attack) => this.#hitsOf(attack))) this.#sink.emit(event);
+      const evidence = (attack: Attack) => this.#witness.end(attack, change.at);
+      for (const event of eventsOf(change, plans, (attack) => this.#hitsOf(attack), evidence)) this.#sink.emit(event);
+      if (change.kind === "started") {
+        this.#captures?.begin(change.attack, change.at);
+        this.#witness.begin(change.attack, change.at);
+      }
+      if (change.kind === "ended") this.#captures?.end(change.attack);
       if (change.kind === "ended") this.#withdrawn.delete(change.attack.id);
     }
     this.#quietly(() => this.#options.state.writeAttacks(Date.now(), this.#detector.attacks));

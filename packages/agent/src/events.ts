@@ -1,10 +1,17 @@
 import type { Attack, Change } from "@flowtriq/detection/detect";
+import { type SessionImpact, usersDisconnected } from "@flowtriq/detection/sessions";
 import type { Plan } from "@flowtriq/mitigation/plan";
 import type { AgentEventOf } from "@flowtriq/protocol/event";
 import { portOf } from "@flowtriq/protocol/lane";
 import { iso, type NewEvent } from "./sink.ts";
 
 type Hits = AgentEventOf<"mitigation.removed">["hits"];
+/** What the VPN servers did meanwhile: handshakes finished a second (null: not watched), and their sessions where they are known. */
+export type Evidence = {
+  handshakesBefore: number | null;
+  handshakesDuring: number | null;
+  sessions: SessionImpact | undefined;
+};
 type Why = AgentEventOf<"mitigation.removed">["reason"];
 
 /** What a change of an attack, and of the rules that follow from it, is told as. Times are epoch milliseconds. */
@@ -12,6 +19,7 @@ export function eventsOf(
   { kind, at, attack, profile }: Change,
   plans: { before: Plan; now: Plan; appliedAt: number },
   hits: (attack: Attack) => Hits,
+  evidence?: (attack: Attack) => Evidence,
 ): NewEvent[] {
   const events: NewEvent[] = [];
   const base = { at: iso(at), ...measuredFields(attack) };
@@ -30,7 +38,7 @@ export function eventsOf(
   if (applied) events.push({ event: "mitigation.applied", at: iso(plans.appliedAt), attack: attack.id, ...applied });
   if (kind === "ended") {
     if (plans.before.byAttack.has(attack.id)) events.push(removed(attack, "ended", at, hits(attack)));
-    events.push({ event: "attack.ended", ...base, ...endedFields(attack) });
+    events.push({ event: "attack.ended", ...base, ...endedFields(attack, evidence?.(attack)) });
   }
   return events;
 }
@@ -74,7 +82,7 @@ const startedFields = (attack: Attack) => ({
   tunnelsBefore: attack.tunnelsBefore,
 });
 
-function endedFields(attack: Attack) {
+function endedFields(attack: Attack, evidence: Evidence | undefined) {
   const { tunnelsBefore, tunnelsLowest } = attack;
   return {
     startedAt: iso(attack.startedAt),
@@ -87,7 +95,8 @@ function endedFields(attack: Attack) {
     tunnelsBefore,
     tunnelsLowest,
     tunnelsAfter: attack.tunnels,
-    usersDisconnected:
-      tunnelsBefore === null || tunnelsLowest === null ? null : Math.max(0, tunnelsBefore - tunnelsLowest),
+    usersDisconnected: usersDisconnected(tunnelsBefore, tunnelsLowest, evidence?.sessions),
+    ...(evidence && { handshakesBefore: evidence.handshakesBefore, handshakesDuring: evidence.handshakesDuring }),
+    ...(evidence?.sessions && { sessions: evidence.sessions }),
   };
 }

@@ -9,6 +9,7 @@ import fs from "node:fs";
 const { symbols: libc } = dlopen("libc.so.6", {
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
   madvise: { args: [FFIType.u64, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
 });
 
@@ -308,6 +309,106 @@ function readOnce(fd: number, buffer: Buffer, what: string): number {
 
 export type Sample = { prefix: string; bytes: Uint8Array };
 
+type Group = { group: number; copyBytes: number; receiveBytes: number; queueThreshold: number };
+
+/** Makes the socket the listener of a group; closes it when that fails. */
+function bindToGroup(fd: number, buffer: Buffer, { group, copyBytes, receiveBytes, queueThreshold }: Group): void {
+  libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, ptr(int32(receiveBytes)), 4);
+  libc.setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, ptr(int32(1)), 4);
+  const CONFIG = (SUBSYS_ULOG << 8) | 1;
+  const configure = (what: string, payload: Buffer) => {
+    fs.writeSync(fd, message(CONFIG, NLM_REQUEST | NLM_ACK, 0, group, 1, [payload]));
+    // Rules of a predecessor may fill the group the moment it is bound: their samples come before the answer.
+    do readOnce(fd, buffer, what);
+    while (buffer.readUInt16LE(4) !== NLMSG_ERROR);
+    const errno = -buffer.readInt32LE(16);
+    if (errno !== 0) throw new NetlinkError(what, errno);
+  };
+  const BIND = 1;
+  const COPY_PACKET = 2;
+  const mode = Buffer.alloc(6);
+  mode.writeUInt32BE(copyBytes, 0);
+  mode.writeUInt8(COPY_PACKET, 4);
+  try {
+    configure(`listening to NFLOG group ${group}`, attribute(1, Buffer.from([BIND])));
+    configure("setting the copy size", attribute(2, mode));
+    configure("setting the queue threshold", attribute(5, be32(queueThreshold)));
+    if (queueThreshold > 1) configure("setting the batch size", attribute(3, be32(BATCH_BYTES)));
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+}
+
+/** What the kernel gathers into one message: a second of recorded traffic, by far. */
+const BATCH_BYTES = 1 << 14;
+const MSG_DONTWAIT = 0x40;
+/** More batches than the socket's buffer holds: no flood keeps the reader here. */
+const MAX_BATCHES = 64;
+
+/** Takes a packet of `buffer[from, to)`; `at`, epoch milliseconds, is the kernel's time, or 0 when it gave none. */
+export type TakePacket = (at: number, buffer: Uint8Array, from: number, to: number) => void;
+
+/**
+ * An NFLOG group that wakes nobody: the kernel gathers its samples, and they are read when the agent is awake anyway. Reading leaves no
+ * garbage.
+ */
+export class NflogQueue {
+  readonly #fd: number;
+  readonly #buffer = Buffer.alloc(BATCH_BYTES);
+
+  constructor(group: number, copyBytes: number) {
+    this.#fd = open(1000);
+    bindToGroup(this.#fd, this.#buffer, { group, copyBytes, receiveBytes: 1 << 18, queueThreshold: 100 });
+  }
+
+  /** Hands over what has come; the bytes are only valid during the call. */
+  drain(take: TakePacket): void {
+    for (let batches = 0; batches < MAX_BATCHES; batches++) {
+      const length = libc.recv(this.#fd, ptr(this.#buffer), this.#buffer.length, MSG_DONTWAIT);
+      if (length <= 0) return;
+      this.#walk(length, take);
+    }
+  }
+
+  /** A batch holds many messages, and in each the packet is one attribute of several. */
+  #walk(length: number, take: TakePacket): void {
+    const buffer = this.#buffer;
+    let at = 0;
+    while (at + 20 <= length) {
+      const size = buffer.readUInt32LE(at);
+      if (size < 20 || at + size > length) return;
+      if (buffer.readUInt16LE(at + 4) === SUBSYS_ULOG << 8) {
+        let time = 0;
+        let from = 0;
+        let to = 0;
+        let part = at + 20;
+        while (part + 4 <= at + size) {
+          const bytes = buffer.readUInt16LE(part);
+          if (bytes < 4 || part + bytes > at + size) break;
+          const type = buffer.readUInt16LE(part + 2) & 0x3fff;
+          if (type === 3 && bytes >= 20) time = timestamp(buffer, part + 4);
+          else if (type === 9) {
+            from = part + 4;
+            to = part + bytes;
+          }
+          part += (bytes + 3) & ~3;
+        }
+        if (to > from) take(time, buffer, from, to);
+      }
+      at += (size + 3) & ~3;
+    }
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}
+
+/** Seconds and microseconds, 64 bits each, in milliseconds. */
+const timestamp = (buffer: Buffer, at: number): number =>
+  (buffer.readUInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4)) * 1000 + buffer.readUInt32BE(at + 12) / 1000;
+
 /** Listens to one NFLOG group. The kernel hands up packet headers as the rules' `log` statements say. */
 export class NflogListener {
   readonly #fd: number;
@@ -318,28 +419,7 @@ export class NflogListener {
 
   constructor(group: number, copyBytes: number) {
     this.#fd = open(1000);
-    libc.setsockopt(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, ptr(int32(1 << 20)), 4);
-    libc.setsockopt(this.#fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, ptr(int32(1)), 4);
-    const CONFIG = (SUBSYS_ULOG << 8) | 1;
-    const configure = (what: string, payload: Buffer) => {
-      fs.writeSync(this.#fd, message(CONFIG, NLM_REQUEST | NLM_ACK, 0, group, 1, [payload]));
-      readOnce(this.#fd, this.#buffer, what);
-      const errno = -this.#buffer.readInt32LE(16);
-      if (errno !== 0) throw new NetlinkError(what, errno);
-    };
-    const BIND = 1;
-    const COPY_PACKET = 2;
-    const mode = Buffer.alloc(6);
-    mode.writeUInt32BE(copyBytes, 0);
-    mode.writeUInt8(COPY_PACKET, 4);
-    try {
-      configure(`listening to NFLOG group ${group}`, attribute(1, Buffer.from([BIND])));
-      configure("setting the copy size", attribute(2, mode));
-      configure("setting the queue threshold", attribute(5, be32(1)));
-    } catch (error) {
-      fs.closeSync(this.#fd);
-      throw error;
-    }
+    bindToGroup(this.#fd, this.#buffer, { group, copyBytes, receiveBytes: 1 << 20, queueThreshold: 1 });
   }
 
   /** Calls back for each sample; the bytes are only valid during the call. */

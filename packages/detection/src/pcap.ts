@@ -186,28 +186,55 @@ function readInterface(view: DataView, body: number, end: number, little: boolea
   return found;
 }
 
+export const PCAP_HEAD_BYTES = 24;
+export const PCAP_RECORD_BYTES = 16;
+type Resolution = "micro" | "nano";
+const MAGIC = { micro: 0xa1b2c3d4, nano: 0xa1b23c4d } satisfies Record<Resolution, number>;
+const PER_SECOND = { micro: 1e6, nano: 1e9 } satisfies Record<Resolution, number>;
+
+/** What a classic pcap begins with: little-endian, version 2.4. */
+export function pcapHead(linkType: LinkType, snapLength: number, resolution: Resolution): Uint8Array {
+  const head = new Uint8Array(PCAP_HEAD_BYTES);
+  const view = new DataView(head.buffer);
+  view.setUint32(0, MAGIC[resolution], true);
+  view.setUint16(4, 2, true);
+  view.setUint16(6, 4, true);
+  view.setUint32(16, snapLength, true);
+  view.setUint32(20, linkType, true);
+  return head;
+}
+
+/** What stands before a packet: its time (epoch milliseconds), the octets that follow, and those on the wire. */
+export function putRecordHead(
+  view: DataView,
+  offset: number,
+  { at, captured, wireLength }: { at: number; captured: number; wireLength: number },
+  resolution: Resolution,
+): void {
+  const seconds = Math.floor(at / 1000);
+  const parts = PER_SECOND[resolution];
+  view.setUint32(offset, seconds, true);
+  view.setUint32(offset + 4, Math.min(parts - 1, Math.round(((at - seconds * 1000) * parts) / 1000)), true);
+  view.setUint32(offset + 8, captured, true);
+  view.setUint32(offset + 12, wireLength, true);
+}
+
 /** A classic pcap of nanosecond stamps; opens in Wireshark. Records longer than `snapLength` are cut. */
 export function writePcap(
   records: Iterable<{ at: number; bytes: Uint8Array; wireLength?: number }>,
   { linkType = LINK.raw as LinkType, snapLength = 65_535 } = {},
 ): Uint8Array {
   const parts = [...records].map((record) => ({ ...record, kept: record.bytes.subarray(0, snapLength) }));
-  const file = new Uint8Array(24 + parts.reduce((sum, part) => sum + 16 + part.kept.length, 0));
+  const size = parts.reduce((sum, part) => sum + PCAP_RECORD_BYTES + part.kept.length, PCAP_HEAD_BYTES);
+  const file = new Uint8Array(size);
   const view = new DataView(file.buffer);
-  view.setUint32(0, 0xa1b23c4d, true);
-  view.setUint16(4, 2, true);
-  view.setUint16(6, 4, true);
-  view.setUint32(16, snapLength, true);
-  view.setUint32(20, linkType, true);
-  let at = 24;
-  for (const part of parts) {
-    const seconds = Math.floor(part.at / 1000);
-    view.setUint32(at, seconds, true);
-    view.setUint32(at + 4, Math.min(999_999_999, Math.round((part.at - seconds * 1000) * 1e6)), true);
-    view.setUint32(at + 8, part.kept.length, true);
-    view.setUint32(at + 12, Math.max(part.wireLength ?? 0, part.bytes.length), true);
-    file.set(part.kept, at + 16);
-    at += 16 + part.kept.length;
+  file.set(pcapHead(linkType, snapLength, "nano"));
+  let offset = PCAP_HEAD_BYTES;
+  for (const { at, bytes, kept, wireLength = 0 } of parts) {
+    const head = { at, captured: kept.length, wireLength: Math.max(wireLength, bytes.length) };
+    putRecordHead(view, offset, head, "nano");
+    file.set(kept, offset + PCAP_RECORD_BYTES);
+    offset += PCAP_RECORD_BYTES + kept.length;
   }
   return file;
 }

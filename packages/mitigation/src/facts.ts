@@ -19,6 +19,8 @@ export type HostFacts = {
   hook: "ingress" | "prerouting";
   nflogGroup: number;
   samplesPerSecond: number;
+  /** NFLOG group of the traffic that is recorded in peace, for captures; absent: nothing is. */
+  recordGroup?: number;
   trips: (lane: LaneId) => Trip;
   seeds: SeedPeer[];
   connections: Connection[];

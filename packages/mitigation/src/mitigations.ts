@@ -141,7 +141,11 @@ const HOST: Record<HostLaneClass, (context: MitigationContext) => LaneMitigation
   }),
   tcp: ({ conntrack }) => segments(conntrack),
   rst: ({ conntrack }) => segments(conntrack),
-  reflected: () => ({ words: "Drop answers of public services that nobody here asked for", rules: ["drop"] }),
+  reflected: () => ({
+    words: "Drop answers of public services that nobody here asked for",
+    // What is sent to a group (mDNS, SSDP) was asked for by nobody and is no attack on us.
+    rules: ["ip daddr 224.0.0.0/4 accept", "ip6 daddr ff00::/8 accept", "drop"],
+  }),
   fragment: () => ({
     words: "Drop IP fragments but for those of VPN peers, and of clients whose handshake was just taken up",
     rules: [

@@ -18,6 +18,7 @@ import {
   watchedSet,
 } from "./names.ts";
 import { portRules } from "./ports.ts";
+import { recordChain } from "./record.ts";
 import { GIVEN_SETS, givenElements, learnedSets, seedElements, sparing } from "./sets.ts";
 
 /** Hook priority at ingress: before every usual chain, so that a drop costs no connection tracking. */
@@ -224,6 +225,7 @@ function hookChains(facts: HostFacts): Chain[] {
         };
   return [
     entry,
+    recordChain(facts),
     ...(facts.conntrack ? [trackedChain(facts, names)] : []),
     ...(facts.notrack && udpPorts.length > 0 ? untrackedChains(udpPorts, names) : []),
     ...udpPorts.map((port) => ({ name: learnChain(port), rules: learnRules(port) })),

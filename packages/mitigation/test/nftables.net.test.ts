@@ -33,6 +33,7 @@ const facts: HostFacts = {
   ports: [...ports, { port: 443, transport: "tcp", protocol: "openvpn", strictness: "auto" }],
   hook: "ingress",
   nflogGroup: 4817,
+  recordGroup: 4818,
   samplesPerSecond: 200,
   trips: () => ({ pps: 1000, burst: 100 }),
   seeds: [

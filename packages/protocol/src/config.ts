@@ -52,6 +52,17 @@ export const AgentConfig = z.strictObject({
   samplesPerSecond: z._default(z.int().check(z.minimum(10), z.maximum(2000)), 200),
   /** NFLOG group, one listener per network namespace. */
   nflogGroup: z._default(z.int().check(z.minimum(1), z.maximum(65535)), 4817),
+  /** Packet captures of attacks, kept in `captures` of stateDir; the oldest make room for new ones. */
+  captures: z.prefault(
+    z.strictObject({
+      /** 0: none are made, and no traffic is recorded. */
+      maxFiles: z._default(z.int().check(z.minimum(0), z.maximum(1_000)), 50),
+      maxMegabytes: z._default(z.int().check(z.minimum(1), z.maximum(10_000)), 100),
+      /** Octets kept of what follows a packet's headers: a VPN message's own header fits in 16. */
+      payloadBytes: z._default(z.int().check(z.minimum(0), z.maximum(64)), 16),
+    }),
+    {},
+  ),
   /** WireGuard public keys (base64) by port, where `wg show` cannot be asked. */
   wireguardPublicKeys: z._default(
     z.record(z.string().check(z.regex(/^\d{1,5}$/)), z.string().check(z.regex(/^[A-Za-z0-9+/]{43}=$/))),

@@ -130,11 +130,37 @@ export const AgentEvent = z.discriminatedUnion("event", [
     tunnelsBefore: z.nullable(z.int().check(z.nonnegative())),
     tunnelsLowest: z.nullable(z.int().check(z.nonnegative())),
     tunnelsAfter: z.nullable(z.int().check(z.nonnegative())),
-    /** Tunnels known to have been lost, or null when nobody could tell. */
+    /**
+     * Users whose tunnel was in use when the attack began, died while it lasted, and came back: they had not meant to leave. Null when
+     * nobody can tell, which is also so when such a tunnel has not come back: its user may have left. Tunnels that were silent before the
+     * attack and ran out are not counted.
+     */
     usersDisconnected: z.nullable(z.int().check(z.nonnegative())),
+    /** What that rests on; absent where sessions are not known one by one. `live` and `inUse` at the beginning. */
+    sessions: z.optional(z.strictObject({ live: count, inUse: count, lost: count, returned: count })),
+    /** Handshakes that the VPN servers finished, a second: in the minute before the attack, and while it lasted. */
+    handshakesBefore: z.optional(z.nullable(count)),
+    handshakesDuring: z.optional(z.nullable(count)),
+  }),
+  z.strictObject({
+    ...base,
+    event: z.literal("capture.written"),
+    attack: AttackId,
+    /** Its name in the node's folder of captures, and what is in it. */
+    file: z.string().check(z.maxLength(64)),
+    packets: count,
+    bytes: count,
+    /** From its first packet to the attack's first; null when a restart has lost that moment. */
+    secondsBefore: z.nullable(count),
+    /** False when a bound, a full disk or a restart left packets out. */
+    complete: z.boolean(),
   }),
 ]);
 export type AgentEvent = z.infer<typeof AgentEvent>;
+/** The kinds that this version knows. */
+export const EVENT_KINDS: ReadonlySet<string> = new Set(
+  AgentEvent._zod.def.options.flatMap((one) => one._zod.def.shape.event._zod.def.values),
+);
 export type AgentEventOf<K extends AgentEvent["event"]> = Extract<AgentEvent, { event: K }>;
 
 /** For callers that only look at attacks. */

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { AgentEvent, EventId } from "./event.ts";
+import { AgentEvent, EVENT_KINDS, EventId } from "./event.ts";
 import { VpnPort } from "./lane.ts";
 import { Observation } from "./observation.ts";
 import { NodePolicy } from "./policy.ts";
@@ -49,6 +49,28 @@ export const Report = z.strictObject({
   observations: z.array(Observation).check(z.maxLength(MAX_REPORT_OBSERVATIONS)),
 });
 export type Report = z.infer<typeof Report>;
+
+/** No more of an event than who and what, to tell one of a kind that only newer agents have. */
+const AnyEvent = z.object({ id: EventId, event: z.string().check(z.regex(/^[a-z_]+(\.[a-z_]+)+$/), z.maxLength(64)) });
+
+/**
+ * A report as an older service can read it: without events of kinds that it does not know, whose ids are given back, because a node that
+ * is newer than its service must be able to go on. What else is wrong with the report stays in it.
+ */
+export function withoutNewerEvents(body: unknown): { body: unknown; newer: string[] } {
+  const events = (body as { events?: unknown } | null | undefined)?.events;
+  if (!Array.isArray(events) || events.length > MAX_REPORT_EVENTS) return { body, newer: [] };
+  const newer = new Map<unknown, string>();
+  for (const event of events) {
+    const { data } = AnyEvent.safeParse(event);
+    if (data && !EVENT_KINDS.has(data.event)) newer.set(event, data.id);
+  }
+  if (newer.size === 0) return { body, newer: [] };
+  return {
+    body: { ...(body as object), events: events.filter((event) => !newer.has(event)) },
+    newer: [...newer.values()],
+  };
+}
 
 export const ReportResponse = z.strictObject({
   /** Events that are stored now, the ones seen before included: the node may forget them. */

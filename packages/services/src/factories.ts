@@ -81,7 +81,17 @@ export function anAttack({ attack = newId("atk"), start = START }: { attack?: st
     tunnelsAfter: 42,
     usersDisconnected: 0,
   };
-  return { attack, started, applied, classified, removed, ended, all: [started, applied, classified, removed, ended] };
+  const captured: AttackEvent = {
+    ...base(40_010),
+    event: "capture.written",
+    file: `${attack}.pcap`,
+    packets: 1_234,
+    bytes: 90_000,
+    secondsBefore: 12.345,
+    complete: true,
+  };
+  const all = [started, applied, classified, removed, ended, captured];
+  return { attack, started, applied, classified, removed, ended, captured, all };
 }
 
 export const aReport = (values: Partial<Report> = {}): Report => ({

@@ -125,9 +125,37 @@ describe("what a node reports", () => {
       "attack.classified",
       "mitigation.removed",
       "attack.ended",
+      "capture.written",
       "incident.stored",
     ]);
-    expect(found.timeline.map(({ text }) => text)).toContain("UDP flood on udp/51820: 212 kpps, threshold 2 kpps");
+    const texts = found.timeline.map(({ text }) => text);
+    expect(texts).toContain("UDP flood on udp/51820: 212 kpps, threshold 2 kpps");
+    // Counted before and after the drop.
+    expect(texts).toContain("Classified as UDP flood on udp/51820, confidence 97 %; 90 pps of 300 kpps get through");
+    expect(texts.some((text) => text.endsWith("; 1,000 of 8,001,000 packets got through"))).toBe(true);
+  });
+
+  test.each([
+    [{}, "Capture kept: 1,234 packets from 12.3 s before the attack"],
+    [{ packets: 1, secondsBefore: null, complete: false }, "Capture kept: 1 packet (incomplete)"],
+  ])("its capture is in the timeline with its file: %j", async (values, text) => {
+    const { ctx, system } = await aHost();
+    const { attack, started, captured } = anAttack();
+    await node.report(ctx, aReport({ events: [started, { ...captured, ...values } as AttackEvent] }));
+    const { timeline } = await incident.get(system, { incidentId: attack });
+    expect(timeline.find(({ kind }) => kind === "capture.written")).toMatchObject({
+      ...{ actor: "agent", text, data: { file: `${attack}.pcap`, bytes: 90_000 } },
+    });
+  });
+
+  test("handshakes before and during it are in the timeline where they were counted", async () => {
+    const { ctx, system } = await aHost();
+    const { attack, started, ended } = anAttack();
+    const counted = { ...ended, handshakesBefore: 3.25, handshakesDuring: 0.5 } as AttackEvent;
+    await node.report(ctx, aReport({ events: [started, counted] }));
+    const { timeline } = await incident.get(system, { incidentId: attack });
+    const { text } = timeline.find(({ kind }) => kind === "attack.ended")!;
+    expect(text).toMatch(/; 3\.3 handshakes a second finished before, 0\.5 during$/);
   });
 
   test("in observe mode nothing was dropped, and no time is made up", async () => {

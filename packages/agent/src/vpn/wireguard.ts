@@ -7,7 +7,12 @@ import { interfaceNames, lines, toolEnv } from "../system.ts";
 import { seedPeer, type TunnelSource, Unreadable } from "./source.ts";
 
 /** A peer of a WireGuard interface as the daemon or the kernel reports it; times in epoch seconds, 0: never. */
-export type WireguardPeer = { endpoint: SeedPeer | undefined; latestHandshake: number };
+export type WireguardPeer = {
+  publicKey: string;
+  endpoint: SeedPeer | undefined;
+  latestHandshake: number;
+  receivedBytes: number;
+};
 export type WireguardInterface = {
   name: string;
   publicKey: string | undefined;
@@ -108,11 +113,12 @@ export function parseUapi(name: string, answer: string): WireguardInterface {
   for (const line of answer.split("\n")) {
     const [key, value = ""] = line.split("=", 2);
     if (key === "public_key") {
-      peer = { endpoint: undefined, latestHandshake: 0 };
+      peer = { publicKey: value, endpoint: undefined, latestHandshake: 0, receivedBytes: 0 };
       found.peers.push(peer);
     } else if (key === "listen_port") found.listenPort = Number(value);
     else if (key === "endpoint" && peer) peer.endpoint = parseEndpoint(value);
     else if (key === "last_handshake_time_sec" && peer) peer.latestHandshake = Number(value);
+    else if (key === "rx_bytes" && peer) peer.receivedBytes = Number(value);
   }
   return found;
 }
@@ -134,7 +140,12 @@ export function parseDump(dump: string): WireguardInterface[] {
     const name = fields[0]!;
     if (fields.length === 5) found.set(name, { name, publicKey: fields[2], listenPort: Number(fields[3]), peers: [] });
     else if (fields.length === 9) {
-      found.get(name)?.peers.push({ endpoint: parseEndpoint(fields[3]!), latestHandshake: Number(fields[5]) });
+      found.get(name)?.peers.push({
+        publicKey: fields[1]!,
+        endpoint: parseEndpoint(fields[3]!),
+        latestHandshake: Number(fields[5]),
+        receivedBytes: Number(fields[6]),
+      });
     }
   }
   return [...found.values()];

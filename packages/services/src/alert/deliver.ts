@@ -186,7 +186,9 @@ function toAlert(found: Found, dashboardUrl: string): Omit<IncidentAlert, "sentA
   const { incident: row, node: host, workspace: owner, delivery } = found;
   // A node that has sent no whole second yet has counted them for its first event.
   const tunnels = row.endedAt ? row.tunnelsAfter : (host.tunnels ?? row.tunnelsLowest);
-  const lost = tunnels === null || row.tunnelsBefore === null ? null : Math.max(0, row.tunnelsBefore - tunnels);
+  // While it goes on: nobody, as long as all tunnels are there. Fewer have many reasons, and the node tells them at the end.
+  const complete = tunnels !== null && row.tunnelsBefore !== null && tunnels >= row.tunnelsBefore;
+  const soFar = !row.endedAt && complete ? 0 : null;
   const firstPacketAt = row.firstPacketAt ?? row.trippedAt ?? row.startedAt;
   return {
     about: "incident",
@@ -209,7 +211,7 @@ function toAlert(found: Found, dashboardUrl: string): Omit<IncidentAlert, "sentA
       mitigatedAfterMs: row.rulesAt && Math.max(0, row.rulesAt.getTime() - firstPacketAt.getTime()),
       tunnels,
       tunnelsBefore: row.tunnelsBefore,
-      usersDisconnected: row.usersDisconnected ?? lost,
+      usersDisconnected: row.usersDisconnected ?? soFar,
     },
   };
 }

@@ -11,6 +11,7 @@ export const ATTACK_EVENTS = [
   "mitigation.applied",
   "mitigation.removed",
   "attack.ended",
+  "capture.written",
 ] as const;
 export type AttackEvent = AgentEventOf<(typeof ATTACK_EVENTS)[number]>;
 type Measured = AgentEventOf<"attack.started" | "attack.classified" | "attack.ended">;

@@ -21,10 +21,12 @@ export function timelineOf(event: AttackEvent): TimelineEntry[] {
           text: `${what(event)}: ${ppsWords(event.pps)}, threshold ${ppsWords(event.thresholdPps)}`,
         },
       ];
-    case "attack.classified":
-      return [
-        { ...own, actor: "agent", text: `Classified as ${what(event)}, confidence ${percent(event.confidence)}` },
-      ];
+    case "attack.classified": {
+      // Both counted by the kernel, the second after the drop.
+      const reach = `${ppsWords(event.passedPps)} of ${ppsWords(event.pps)} get through`;
+      const text = `Classified as ${what(event)}, confidence ${percent(event.confidence)}; ${reach}`;
+      return [{ ...own, actor: "agent", text }];
+    }
     case "mitigation.applied": {
       const rules = plural(event.mitigations.length, "mitigation");
       return [
@@ -40,9 +42,26 @@ export function timelineOf(event: AttackEvent): TimelineEntry[] {
     case "attack.ended": {
       const seconds = instant(event.at).getTime() - instant(event.startedAt).getTime();
       const peak = `peak ${ppsWords(event.peakPps)}, ${bpsWords(event.peakBps)}`;
-      return [{ ...own, actor: "agent", text: `Over after ${durationWords(Math.max(0, seconds))}, ${peak}` }];
+      const over = `Over after ${durationWords(Math.max(0, seconds))}, ${peak}`;
+      const reached = `${counted(event.passedPackets)} of ${counted(event.packets)} packets got through`;
+      return [{ ...own, actor: "agent", text: [over, reached, ...handshakes(event)].join("; ") }];
     }
+    case "capture.written":
+      return [{ ...own, actor: "agent", text: captureWords(event) }];
   }
+}
+
+/** Nothing where they were not counted, or where there were none anyway. */
+function handshakes({ handshakesBefore: before, handshakesDuring: during }: AgentEventOf<"attack.ended">): string[] {
+  if (typeof before !== "number" || typeof during !== "number" || before + during === 0) return [];
+  return [`${before.toFixed(1)} handshakes a second finished before, ${during.toFixed(1)} during`];
+}
+
+const counted = (n: number): string => Math.round(n).toLocaleString("en-US");
+
+function captureWords({ packets, secondsBefore, complete }: AgentEventOf<"capture.written">): string {
+  const from = secondsBefore ? ` from ${secondsBefore.toFixed(1)} s before the attack` : "";
+  return `Capture kept: ${counted(packets)} ${packets === 1 ? "packet" : "packets"}${from}${complete ? "" : " (incomplete)"}`;
 }
 
 const REASONS = {
