@@ -1,6 +1,6 @@
 import type { Counts } from "@flowtriq/detection/detect";
 import { ClosedLoop, type Rollback } from "@flowtriq/mitigation/closed-loop";
-import { metCounter, oddCounter } from "@flowtriq/mitigation/names";
+import { LOOKED_AT_ONE_IN, metCounter, oddCounter } from "@flowtriq/mitigation/names";
 import { type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
 
 const EVERY_MS = 1_000;
@@ -33,7 +33,8 @@ export class PeerWatch {
       // On a data lane whatever the rules take is taken from a peer.
       taken.set(lane, count.dropped);
     }
-    for (const lane of wanted) if (!taken.has(lane)) taken.set(lane, counters.packets(metCounter(lane)));
+    for (const lane of wanted)
+      if (!taken.has(lane)) taken.set(lane, counters.packets(metCounter(lane)) * LOOKED_AT_ONE_IN);
     return this.#loop.read({ at: now, data, taken }, wanted);
   }
 }

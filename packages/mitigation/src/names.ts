@@ -24,5 +24,7 @@ export const learnChain = (port: Pick<VpnPort, "port" | "transport">): string =>
 export const portChain = (port: Pick<VpnPort, "port" | "transport">): string => `${port.transport}_${port.port}`;
 /** Counter of the server's own packets that have no shape of its protocol: where there are many, clients speak so too. */
 export const oddCounter = (port: Pick<VpnPort, "port" | "transport">): string => `x_${portChain(port)}`;
-/** Counter of what a lane's mitigation drops, or would, from addresses of peers that once finished a handshake. */
+/** Of an armed lane's packets one in so many is looked at. */
+export const LOOKED_AT_ONE_IN = 16;
+/** Counter of those looked at that came from addresses of peers which once finished a handshake. */
 export const metCounter = (lane: LaneId): string => `k_${nameOf(lane)}`;

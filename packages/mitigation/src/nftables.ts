@@ -9,6 +9,7 @@ import {
   droppedCounter,
   finishedCounter,
   firstAidSet,
+  LOOKED_AT_ONE_IN,
   learnChain,
   metCounter,
   nameOf,
@@ -21,6 +22,7 @@ import { portRules } from "./ports.ts";
 import { recordChain } from "./record.ts";
 import { GIVEN_SETS, givenElements, learnedSets, seedElements, sparing } from "./sets.ts";
 
+const COMPARED_PORTS = 4;
 /** Hook priority at ingress: before every usual chain, so that a drop costs no connection tracking. */
 const INGRESS_PRIORITY = -500;
 /** Without an ingress hook: before connection tracking (-200) and defragmentation (-400). */
@@ -44,6 +46,8 @@ const TOTAL_BURST = 200;
  */
 const SHARE = { judged: 1 / 4, mitigated: 1 / 20 };
 const MITIGATED_BURST = 48;
+/** A limit or a look into a set costs a packet some 70 to 100 ns, so only one in so many pays for it where there are many. */
+const ONE_IN = `numgen inc mod ${LOOKED_AT_ONE_IN} 0`;
 
 /**
  * The whole table, as one transaction for `nft -f`: learned sets, counters and leases of a table that stands already live
@@ -91,6 +95,7 @@ const OPTIONAL_CHAINS = ["tracked", "untracked_in", "untracked_out"];
 /** Removes everything of ours. */
 export const toRemoval = (table: string): string => `delete table inet ${table}\n`;
 
+const isData = (lane: LaneId) => lane.endsWith(":data");
 const isUdp = (port: VpnPort) => port.transport === "udp";
 
 type Chain = { name: string; hook?: string; rules: string[] };
@@ -115,24 +120,31 @@ function laneChains(lane: LaneId, facts: HostFacts): Chain[] {
   const sample = (share: number, sampleBurst: number) =>
     `limit rate ${Math.max(1, Math.floor(facts.samplesPerSecond * share))}/second burst ${sampleBurst} packets ` +
     `limit name "sampler" log prefix "${lane}" group ${facts.nflogGroup} snaplen ${SAMPLE_BYTES} queue-threshold 1`;
+  const looked = { name: `s_${name}`, rules: [...metRules(lane), sample(SHARE.mitigated, MITIGATED_BURST)] };
   const count = `counter name ${arrivedCounter(lane)}`;
-  const trip = `limit rate over ${pps}/second burst ${burst} packets ${sample(SHARE.judged, LANE_BURST)}`;
+  const over = `limit rate over ${pps}/second burst ${burst} packets`;
+  // The data lane is the one on which there is much in peace; its threshold is far above what a sixteenth could blur.
+  const few = (value: number) => Math.max(1, Math.ceil(value / LOOKED_AT_ONE_IN));
+  const overSome = `${ONE_IN} limit rate over ${few(pps)}/second burst ${few(burst)} packets`;
+  const trip = `${isData(lane) ? overSome : over} ${sample(SHARE.judged, LANE_BURST)}`;
   const mitigation = mitigationOf(lane, facts);
   if (!mitigation) return [{ name: `l_${name}`, rules: [count, trip, "accept"] }];
   const spare = sparing(facts.neverBlock);
-  const mitigated = sample(SHARE.mitigated, MITIGATED_BURST);
+  const mitigated = `${ONE_IN} jump ${looked.name}`;
   const enter = (chain: (kind: "m" | "o") => string) => [
     `meta nfproto @${armedSet(lane)} goto ${chain("m")}_${name}`,
     `meta nfproto @${watchedSet(lane)} goto ${chain("o")}_${name}`,
   ];
   if (mitigation.tracked) {
     return [
+      looked,
       ...mitigationChains(lane, mitigation, spare),
       { name: `q_${name}`, rules: [mitigated, "accept"] },
       { name: `l_${name}`, rules: [count, ...enter(() => "q"), trip] },
     ];
   }
   return [
+    looked,
     ...mitigationChains(lane, mitigation, [mitigated, ...spare]),
     { name: `l_${name}`, rules: [count, ...enter((kind) => kind), trip, ...firstAidRules(lane, pps, spare)] },
   ];
@@ -145,10 +157,7 @@ function mitigationChains(lane: LaneId, { rules, branches = {} }: LaneMitigation
     const [hits, verdict] =
       kind === "m" ? [droppedCounter(lane), "drop" as const] : [observedCounter(lane), "accept" as const];
     const compile = (list: string[]) =>
-      list.flatMap((rule) => [
-        ...(rule === "drop" ? metRules(lane) : []),
-        withVerdict(rule, hits, verdict).replace("goto :", `goto ${name}_`),
-      ]);
+      list.map((rule) => withVerdict(rule, hits, verdict).replace("goto :", `goto ${name}_`));
     return [
       ...Object.entries(branches).map(([branch, list]) => ({ name: `${name}_${branch}`, rules: compile(list) })),
       { name, rules: [...before, ...compile(rules)] },
@@ -156,7 +165,7 @@ function mitigationChains(lane: LaneId, { rules, branches = {} }: LaneMitigation
   });
 }
 
-/** Whether those who are dropped include addresses of peers that once finished a handshake. */
+/** Whether those whom the rules see include addresses of peers that once finished a handshake: one packet in so many is looked up. */
 function metRules(lane: LaneId): string[] {
   return [`ip saddr @met4 counter name ${metCounter(lane)}`, `ip6 saddr @met6 counter name ${metCounter(lane)}`];
 }
@@ -207,10 +216,9 @@ function hostChain(facts: HostFacts): Chain {
 
 function hookChains(facts: HostFacts): Chain[] {
   const udpPorts = facts.ports.filter(isUdp);
-  const vmap = udpPorts.map((port) => `${port.port} : goto ${portChain(port)}`).join(", ");
   const learnMap = udpPorts.map((port) => `${port.port} : goto ${learnChain(port)}`).join(", ");
   const names = facts.interfaces.map((name) => `"${name}"`).join(", ");
-  const enter = [...(vmap ? [`udp dport vmap { ${vmap} }`] : []), "goto host"];
+  const enter = [...enterPorts(udpPorts), "goto host"];
   const entry: Chain =
     facts.hook === "ingress"
       ? {
@@ -245,6 +253,12 @@ function hookChains(facts: HostFacts): Chain[] {
       rules: ASKED_RULES,
     },
   ];
+}
+
+/** Some comparisons cost less than one look into a map. */
+function enterPorts(ports: VpnPort[]): string[] {
+  if (ports.length <= COMPARED_PORTS) return ports.map((port) => `udp dport ${port.port} goto ${portChain(port)}`);
+  return [`udp dport vmap { ${ports.map((port) => `${port.port} : goto ${portChain(port)}`).join(", ")} }`];
 }
 
 /** Tracking costs a packet two to three times what all of its other processing does. */

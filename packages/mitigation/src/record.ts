@@ -17,7 +17,7 @@ const QUEUE_THRESHOLD = 100;
  * interface is named as the host sees it: beneath a VLAN or a bridge nothing is recorded.
  */
 export function recordChain({ recordGroup, interfaces }: HostFacts): { name: string; hook: string; rules: string[] } {
-  const names = interfaces.map((name) => `"${name}"`).join(", ");
+  const names = interfaces.map((name) => `"${name}"`);
   const sample =
     `limit rate ${RECORD.pps}/second burst ${RECORD.burst} packets ` +
     `log group ${recordGroup} snaplen ${RECORD.snapBytes} queue-threshold ${QUEUE_THRESHOLD}`;
@@ -25,6 +25,9 @@ export function recordChain({ recordGroup, interfaces }: HostFacts): { name: str
     name: "record",
     hook: `type filter hook prerouting priority ${RECORD_PRIORITY}; policy accept;`,
     // Without a group the chain stays, empty: a table that stands is rewritten, not replaced.
-    rules: recordGroup === undefined ? [] : [`iifname { ${names} } ${sample}`],
+    rules:
+      recordGroup === undefined
+        ? []
+        : [`iifname ${names.length === 1 ? names[0] : `{ ${names.join(", ")} }`} ${sample}`],
   };
 }
