@@ -18,7 +18,14 @@ const RUNTIME = [
   ["util-linux", "setpriv", "servers that must not run as root"],
   ["ca-certificates", "/etc/ssl/certs/ca-certificates.crt", "downloads"],
 ];
-const TESTS = [["chromium", "chromium", "the dashboard's tests"]];
+const TESTS = [
+  ["chromium", "chromium", "the dashboard's tests"],
+  ["prometheus", "promtool", "checks the agent's metrics; the server is not started"],
+  ["mandoc", "mandoc", "checks the agent's manual page"],
+  ["faketime", "faketime", "sets a test agent's clock back, and no other"],
+];
+/** Packages that bring a service which nobody asked for. */
+const SERVICES = ["redis-server", "prometheus"];
 
 const isRoot = () => process.getuid?.() === 0;
 
@@ -69,8 +76,8 @@ async function install(names, say) {
     release();
   }
   // The product runs a Redis of its own; a system service that nobody asked for must not come up at the next boot.
-  if (names.includes("redis-server") && existsSync("/run/systemd/system")) {
-    await run("systemctl", ["disable", "--now", "redis-server"]).catch(() => {});
+  for (const service of SERVICES.filter((name) => names.includes(name) && existsSync("/run/systemd/system"))) {
+    await run("systemctl", ["disable", "--now", service]).catch(() => {});
   }
 }
 

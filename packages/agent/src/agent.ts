@@ -7,17 +7,21 @@ import { nameOf } from "@flowtriq/mitigation/names";
 import { NO_PLAN, type Plan, type PlannedAttack, plan } from "@flowtriq/mitigation/plan";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 import type { AgentConfig } from "@flowtriq/protocol/config";
+import type { AgentEvent } from "@flowtriq/protocol/event";
 import { LaneId, type VpnPort } from "@flowtriq/protocol/lane";
 import type { Observation } from "@flowtriq/protocol/observation";
 import type { NodePolicy, Policy } from "@flowtriq/protocol/policy";
 import { localPolicy } from "./config.ts";
 import { eventsOf, removed } from "./events.ts";
 import { Firewall } from "./firewall.ts";
+import { DAMAGE_WORDS, type Damage, Guard } from "./guard.ts";
 import { discoverPorts, watchedInterfaces } from "./host.ts";
 import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
-import { newId, type Sink } from "./sink.ts";
+import { type NewEvent, newId, type Sink, seal } from "./sink.ts";
 import type { StateDir } from "./state.ts";
+import { SteadyClock } from "./steady.ts";
+import { inherit } from "./successor.ts";
 import { countTunnels, livePeers, publicKeys } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
 import { warmUp } from "./warm-up.ts";
@@ -39,6 +43,8 @@ const RELEASE_WAR_MS = 5_000;
 const RELEASE_PEACE_MS = 60_000;
 /** The first seconds touch code that is not needed again. */
 const FIRST_RELEASE_MS = 10_000;
+/** Slewing and the rounding of two clocks stay below this. */
+const CLOCK_SET_MS = 500;
 const SNAPLEN = 192;
 
 /** In peace a reading falls just behind each full second, so that observations are whole seconds. */
@@ -62,24 +68,30 @@ export class Agent {
   #ports: VpnPort[] = [];
   #policy: Policy;
   #revision = 0;
+  #fromService = false;
   #detector!: Detector;
   #firewall!: Firewall;
   #facts!: HostFacts;
   #nflog: NflogListener | undefined;
-  #clock = new ObservationClock();
+  #seconds = new ObservationClock();
+  readonly #clock = new SteadyClock();
+  #guard!: Guard;
   #plan: Plan = NO_PLAN;
   #withdrawn = new Set<string>();
   #tunnels: number | null = null;
   #timer: NodeJS.Timeout | undefined;
   #tickEvery = PEACE_MS;
   #tunnelsAt = 0;
+  #lookedAt = 0;
   #renewedAt = 0;
   #savedAt = 0;
   #retunedAt = 0;
   #releasedAt = 0;
+  readonly #startedAt = Date.now();
   #stopped = false;
   #standDown = false;
   #tripsInKernel = new Map<LaneId, number>();
+  #samples = 0;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -98,7 +110,10 @@ export class Agent {
     const { config, state } = this.#options;
     const interfaces = watchedInterfaces(config);
     const saved = state.readPolicy();
-    if (config.service && saved) this.#take(saved);
+    if (config.service && saved) {
+      this.#take(saved);
+      this.#fromService = true;
+    }
     this.#ports = config.ports ?? (saved?.ports.length ? saved.ports : await discoverPorts());
     const keys = await this.#mac1Keys();
     const options: DetectorOptions = {
@@ -126,6 +141,7 @@ export class Agent {
     this.#nflog = new NflogListener(config.nflogGroup, SNAPLEN);
     try {
       this.#firewall = new Firewall(this.#facts);
+      this.#guard = new Guard(this.#facts.table, interfaces);
       this.#load(seeds);
     } catch (error) {
       this.#nflog.close();
@@ -143,10 +159,10 @@ export class Agent {
       tunnels: this.#tunnels,
       adopted,
     });
-    this.#renewedAt = this.#savedAt = this.#retunedAt = Date.now();
+    this.#renewedAt = this.#savedAt = this.#retunedAt = this.#clock.now();
     this.#schedule();
     releaseMemory();
-    this.#releasedAt = Date.now() - RELEASE_PEACE_MS + FIRST_RELEASE_MS;
+    this.#releasedAt = this.#clock.now() - RELEASE_PEACE_MS + FIRST_RELEASE_MS;
   }
 
   /** In peace nothing stays in the kernel; in war the rules stay for a successor until their lease runs out. */
@@ -163,6 +179,7 @@ export class Agent {
     } finally {
       this.#sink.emit({ event: "agent.stopped", reason, leftInKernel: atWar });
       this.#firewall.close();
+      this.#guard.close();
     }
   }
 
@@ -170,9 +187,9 @@ export class Agent {
   withdrawAll(): void {
     this.#standDown = true;
     this.#firewall.remove();
-    for (const attack of this.#detector.attacks) this.#sink.emit(removed(attack, "withdrawn", Date.now(), []));
     this.#plan = NO_PLAN;
     clearTimeout(this.#timer);
+    this.#tell(this.#detector.attacks.map((attack) => removed(attack, "withdrawn", this.#clock.now(), [])));
     this.#save();
   }
 
@@ -183,7 +200,7 @@ export class Agent {
     this.#withdrawn.add(attackId);
     const inForce = this.#plan.byAttack.has(attackId);
     this.#enforce();
-    if (inForce) this.#sink.emit(removed(attack, "withdrawn", Date.now(), this.#hitsOf(attack)));
+    this.#tell(inForce ? [removed(attack, "withdrawn", this.#clock.now(), this.#hitsOf(attack))] : []);
     return true;
   }
 
@@ -200,11 +217,24 @@ export class Agent {
       attacks: this.#detector.attacks,
       armed: this.#plan.armed,
       lanes: Object.fromEntries(this.#detector.rates),
+      rules: this.#firewall.state(),
+      samples: this.#samples,
+      startedAt: this.#startedAt,
     };
   }
 
-  /** A policy from the service. What does not compile is refused, and the last good one stays. */
+  /** The operator's own mode and policy, edited; while the service sends policies, its own holds. */
+  reconfigure(config: AgentConfig): void {
+    if (!this.#fromService) this.#change({ revision: this.#revision, policy: localPolicy(config), ports: [] }, false);
+  }
+
+  /** A policy from the service. */
   applyPolicy(wanted: NodePolicy): void {
+    this.#change(wanted, true);
+  }
+
+  /** What does not compile is refused, and the last good policy stays. */
+  #change(wanted: NodePolicy, fromService: boolean): void {
     const before = { policy: this.#policy, revision: this.#revision, facts: this.#facts };
     try {
       this.#take(wanted);
@@ -226,7 +256,8 @@ export class Agent {
       });
       return;
     }
-    this.#quietly(() => this.#options.state.writePolicy(wanted));
+    this.#fromService ||= fromService;
+    if (fromService) this.#quietly(() => this.#options.state.writePolicy(wanted));
     this.#sink.emit({ event: "policy.applied", revision: wanted.revision, mode: this.#policy.mode });
   }
 
@@ -245,24 +276,30 @@ export class Agent {
   }
 
   /** `seeds`: peers that are genuine before the kernel has seen a packet of theirs; only a table that is empty needs them. */
-  #load(seeds: HostFacts["seeds"] = []): void {
-    this.#firewall.load({ ...this.#facts, seeds });
+  #load(seeds: HostFacts["seeds"] = [], rebind = false): void {
+    const interfaces = this.#guard.present();
+    // Nothing to protect until one of them is there again; the guard sees it.
+    if (interfaces.length > 0) this.#firewall.load({ ...this.#facts, interfaces, seeds }, { rebind });
+    this.#guard.accept();
     this.#tripsInKernel = new Map(this.#firewall.lanes.map((lane) => [lane, this.#detector.threshold(lane).pps]));
   }
 
-  /** Takes over what a predecessor left armed, under the same attack ids, so that protection has no gap. */
+  /** Takes over what a predecessor left, and tells what it could not tell any more. */
   #adopt(): string[] {
-    const armed = this.#firewall.armedNow();
-    const left = this.#options.state.readAttacks()?.attacks ?? [];
-    const attacks = left.filter(({ lanes }) => lanes.some((lane) => armed.includes(lane)));
-    this.#detector.adopt(attacks, Date.now());
+    const now = this.#clock.now();
+    const left = this.#options.state.readAttacks();
+    this.#sink.deliverOnce(left?.events ?? []);
+    const { adopted, withdrawn, news } = inherit(left, this.#firewall.leasedNow(), this.#ports, now);
+    this.#withdrawn = new Set(withdrawn);
+    this.#detector.adopt(adopted, now);
     this.#enforce();
-    return attacks.map(({ id }) => id);
+    this.#tell(news);
+    return adopted.map(({ id }) => id);
   }
 
   #rhythm(): number {
     if (!this.#detector.alert) return untilNextSecond();
-    return this.#detector.busy(Date.now()) ? WAR_MS : SIEGE_MS;
+    return this.#detector.busy(this.#clock.now()) ? WAR_MS : SIEGE_MS;
   }
 
   #schedule(after = this.#rhythm()): void {
@@ -283,49 +320,67 @@ export class Agent {
 
   #onSample({ prefix, bytes }: Sample): void {
     if (this.#stopped || this.#standDown) return;
+    this.#samples++;
     const lane = LaneId.safeParse(prefix);
     // Another program may log to our group by mistake.
     if (!lane.success) return;
     const packet = readPacket(bytes, LINK.raw);
     if (!packet) return;
-    this.#follow(this.#detector.sample(Date.now(), lane.data, packet));
+    this.#follow(this.#detector.sample(this.#clock.now(), lane.data, packet));
     this.#hurry();
   }
 
   #tick(): void {
+    // While nothing is measured the clock may be set; an attack must not change its age by that.
+    if (!this.#detector.alert && Math.abs(this.#clock.follow()) > CLOCK_SET_MS) this.#detector.forgetReading();
     const counts = this.#firewall.counts();
     // After the reading: a stall before it must not make the rate look higher.
-    const now = Date.now();
+    const now = this.#clock.now();
     if (!counts) {
-      this.#reload();
+      this.#reload("table_removed");
       return;
     }
     this.#follow(this.#detector.count(now, counts, this.#tunnels));
-    const seen = this.#clock.second(now, counts, this.#tunnels);
+    const seen = this.#seconds.second(now, counts, this.#tunnels);
     if (seen) this.#options.onObservation?.(seen);
     this.#housekeeping(now);
   }
 
-  /** Somebody flushed the ruleset, ours included: what the kernel had learned is gone, so the live peers are asked for again. */
-  #reload(): void {
-    if (this.#reloading) return;
+  /** Somebody else changed what we had loaded. With a table the kernel's knowledge is gone too, so the live peers are asked for again. */
+  #reload(damage: Damage | "table_removed"): void {
+    if (this.#reloading || this.#clock.now() < this.#repairAfter) return;
     this.#reloading = true;
     void livePeers(Date.now() / 1000)
       .then((seeds) => {
         if (this.#stopped || this.#standDown) return;
-        this.#load(seeds);
+        this.#load(seeds, damage === "interface_changed");
         this.#enforce();
-        const message = "The table was removed by another program; it is loaded again.";
-        this.#sink.emit({ event: "agent.warning", code: "table_removed", message });
+        this.#repairFailed = false;
+        this.#sink.emit({ event: "agent.warning", code: damage, message: DAMAGE_WORDS[damage] });
+      })
+      .catch((error: Error) => {
+        this.#repairAfter = this.#clock.now() + PEACE_MS;
+        if (!this.#repairFailed) {
+          const message = `The rules cannot be loaded again: ${error.message}`.slice(0, 500);
+          this.#sink.emit({ event: "agent.warning", code: "repair_failed", message });
+        }
+        this.#repairFailed = true;
       })
       .finally(() => {
         this.#reloading = false;
       });
   }
   #reloading = false;
+  #repairFailed = false;
+  #repairAfter = 0;
 
   #housekeeping(now: number): void {
     const war = this.#detector.alert;
+    if (now - this.#lookedAt >= PEACE_MS) {
+      this.#lookedAt = now;
+      const damage = this.#guard.look();
+      if (damage) this.#reload(damage);
+    }
     if (now - this.#tunnelsAt >= (war ? TUNNELS_WAR_MS : TUNNELS_PEACE_MS)) {
       this.#tunnelsAt = now;
       // Never awaited: a daemon that does not answer must not hold up the loop.
@@ -368,11 +423,23 @@ export class Agent {
     const before = this.#plan;
     this.#enforce();
     const plans = { before, now: this.#plan, appliedAt: this.#appliedAt };
-    for (const change of changes) {
-      for (const event of eventsOf(change, plans, (attack) => this.#hitsOf(attack))) this.#sink.emit(event);
-      if (change.kind === "ended") this.#withdrawn.delete(change.attack.id);
-    }
-    this.#quietly(() => this.#options.state.writeAttacks(Date.now(), this.#detector.attacks));
+    const events = changes.flatMap((change) => eventsOf(change, plans, (attack) => this.#hitsOf(attack)));
+    for (const { kind, attack } of changes) if (kind === "ended") this.#withdrawn.delete(attack.id);
+    this.#tell(events);
+  }
+
+  /** Written down before it is told: whatever ends the agent in between, a successor tells it, and once. */
+  #tell(news: NewEvent[]): void {
+    const events = news.map(seal);
+    this.#quietly(() => this.#saveAttacks(events));
+    for (const event of events) this.#sink.deliver(event);
+  }
+
+  #saveAttacks(events: AgentEvent[] = []): void {
+    const { attacks } = this.#detector;
+    const withdrawn = this.#standDown ? attacks.map(({ id }) => id) : [...this.#withdrawn];
+    const stoodDown = this.#standDown;
+    this.#options.state.writeAttacks({ at: this.#clock.now(), attacks, withdrawn, stoodDown, events });
   }
 
   #appliedAt = 0;
@@ -391,7 +458,7 @@ export class Agent {
     if (this.#standDown) return;
     this.#plan = plan(this.#policy, this.#planned(), this.#ports);
     this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
-    this.#appliedAt = this.#renewedAt = Date.now();
+    this.#appliedAt = this.#renewedAt = this.#clock.now();
   }
 
   #hitsOf(attack: Attack) {
@@ -402,7 +469,7 @@ export class Agent {
   #save(): void {
     this.#quietly(() => {
       this.#options.state.writeBaselines(this.#detector.baselines);
-      this.#options.state.writeAttacks(Date.now(), this.#detector.attacks);
+      this.#saveAttacks();
     });
   }
 

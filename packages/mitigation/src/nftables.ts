@@ -104,6 +104,10 @@ export function toNftables(facts: HostFacts): string {
 /** Removes everything of ours. */
 export const toRemoval = (table: string): string => `delete table inet ${table}\n`;
 
+/** Takes the entry chain off its interfaces, to be followed by the whole table in the same transaction. */
+export const toUnhooking = (table: string): string =>
+  `flush chain inet ${table} observe\ndelete chain inet ${table} observe\n`;
+
 const isUdp = (port: VpnPort) => port.transport === "udp";
 
 type Chain = { name: string; hook?: string; rules: string[] };
