@@ -41,18 +41,25 @@ export class Sink {
   }
 
   deliver(event: AgentEvent): void {
+    // The spool first: what it holds and the file does not, a successor finds.
+    const spooled = this.#try(() => this.#spool?.add(event));
     const written = this.#try(() => {
       if (this.#fd !== undefined) appendLine(this.#fd, `${JSON.stringify(event)}\n`);
     });
-    const spooled = this.#try(() => this.#spool?.add(event));
     if (written && spooled) this.#complained = false;
     this.#onEvent(event);
   }
 
-  /** What a predecessor wanted to tell when it ended: only what is not told yet. The service knows events by their ids. */
+  /**
+   * What a predecessor wanted to tell when it ended, and the last that it spooled: only what is not told yet. Whether the service
+   * has it nobody here knows; it knows events by their ids.
+   */
   deliverOnce(events: AgentEvent[]): void {
-    const told = events.length > 0 && this.#file !== undefined ? (tailOf(this.#file)?.text ?? "") : "";
-    for (const event of events) {
+    const newest = this.#spool?.newest;
+    const wanted = newest && !events.some(({ id }) => id === newest.id) ? [newest, ...events] : events;
+    if (wanted.length === 0) return;
+    const told = this.#file === undefined ? "" : (tailOf(this.#file)?.text ?? "");
+    for (const event of wanted) {
       if (told.includes(`"${event.id}"`)) this.#try(() => this.#spool?.add(event));
       else this.deliver(event);
     }

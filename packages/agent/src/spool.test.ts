@@ -45,6 +45,17 @@ test("what a predecessor could not tell is told once: only the events that the f
   expect(codes(spool)).toEqual(["told", "untold"]);
 });
 
+test("what was spooled last and did not reach the file any more is written there by a successor", () => {
+  const file = path.join(dir, "events");
+  const told = warning("told");
+  const spool = new Spool(path.join(dir, "spool"));
+  new Sink({ file, spool }).deliver(told);
+  spool.add(warning("untold"));
+  new Sink({ file, spool: new Spool(path.join(dir, "spool")) }).deliverOnce([told]);
+  const lines = fs.readFileSync(file, "utf8").trim().split("\n");
+  expect(lines.map((line) => JSON.parse(line).code)).toEqual(["told", "untold"]);
+});
+
 test("a line that a killed agent left half written is cut off before the next one", () => {
   const file = path.join(dir, "events");
   new Sink({ file }).deliver(warning("a"));

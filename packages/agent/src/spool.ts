@@ -35,6 +35,10 @@ export class Spool {
     return this.#pending.size;
   }
 
+  get newest(): AgentEvent | undefined {
+    return [...this.#pending.values()].at(-1);
+  }
+
   /** Keeps the event even when the disk refuses it; the caller is told by the exception. One that waits already is not added twice. */
   add(event: AgentEvent): void {
     if (this.#pending.has(event.id)) return;
