@@ -433,6 +433,7 @@ export class Agent {
     const events = news.map(seal);
     this.#quietly(() => this.#saveAttacks(events));
     for (const event of events) this.#sink.deliver(event);
+    if (events.length > 0) this.#quietly(() => this.#saveAttacks());
   }
 
   #saveAttacks(events: AgentEvent[] = []): void {

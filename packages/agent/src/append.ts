@@ -17,10 +17,8 @@ function takeBack(fd: number, bytes: number): void {
   if (stat.isFile()) fs.ftruncateSync(fd, stat.size - bytes);
 }
 
-const TAIL_BYTES = 1 << 20;
-
-/** The last mebibyte of a file, and at which byte its last whole line ends; undefined for what is no file. */
-export function tailOf(file: string): { text: string; wholeBytes: number; bytes: number } | undefined {
+/** The end of a file, at most so many bytes of it; undefined for what is no file or cannot be read. */
+export function tailOf(file: string, bytes: number): string | undefined {
   let fd: number;
   try {
     if (!fs.statSync(file).isFile()) return undefined;
@@ -30,12 +28,23 @@ export function tailOf(file: string): { text: string; wholeBytes: number; bytes:
   }
   try {
     const { size } = fs.fstatSync(fd);
-    const from = Math.max(0, size - TAIL_BYTES);
-    const buffer = Buffer.alloc(size - from);
-    const length = fs.readSync(fd, buffer, 0, buffer.length, from);
-    const end = buffer.subarray(0, length).lastIndexOf(10) + 1;
-    return { text: buffer.toString("utf8", 0, length), wholeBytes: from + end, bytes: size };
+    const buffer = Buffer.alloc(Math.min(size, bytes));
+    return buffer.toString("latin1", 0, fs.readSync(fd, buffer, 0, buffer.length, size - buffer.length));
   } finally {
     fs.closeSync(fd);
   }
+}
+
+const LONGEST_LINE_BYTES = 1 << 16;
+
+/**
+ * Makes the next line of a file stand by itself: half a line of our own, which begins with `mark`, is cut off; anything else that
+ * does not end its line is not ours to cut.
+ */
+export function endLastLine(fd: number, file: string, mark: string): void {
+  const tail = tailOf(file, LONGEST_LINE_BYTES);
+  const half = tail?.slice(tail.lastIndexOf("\n") + 1);
+  if (!half) return;
+  if (half.startsWith(mark) || mark.startsWith(half)) takeBack(fd, half.length);
+  else appendLine(fd, "\n");
 }

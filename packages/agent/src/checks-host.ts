@@ -70,13 +70,13 @@ const DAEMONS: Record<string, string> = {
 async function daemons(): Promise<Check[]> {
   const check = "VPN daemons";
   const wireguard = await wireguardInterfaces();
-  const others = [...new Set([...processNames()].flatMap((name) => DAEMONS[name] ?? []))];
+  const others = [...new Set([...processNames({ here: true })].flatMap((name) => DAEMONS[name] ?? []))];
   const tunnels = await countTunnels(Date.now() / 1000);
   const found: Check[] = [];
   if (wireguard.length > 0) {
     const peers = wireguard.reduce((sum, one) => sum + one.peers.length, 0);
     const names = wireguard.map(({ name }) => name).join(", ");
-    found.push({ check, level: "ok", finding: `WireGuard ${names}: ${peers} peers, ${tunnels ?? 0} tunnels up` });
+    found.push({ check, level: "ok", finding: `WireGuard ${names}: peers ${peers}, tunnels up ${tunnels ?? 0}` });
   } else if (fs.existsSync("/sys/module/wireguard") && (await tool("wg", ["--version"])) === undefined) {
     found.push({
       check,

@@ -3,14 +3,15 @@ import os from "node:os";
 import { toNftables } from "@flowtriq/mitigation/nftables";
 import type { Check, Patient } from "./doctor.ts";
 import { hookOf } from "./firewall.ts";
-import { EBUSY, NetlinkError, NflogListener } from "./netlink.ts";
+import { lanesInKernel } from "./kernel.ts";
+import { EBUSY, ENOENT, NetlinkError, NflogListener, NftSocket } from "./netlink.ts";
 import { Problem } from "./problem.ts";
 import { interfaceNames, lines, nft, tool } from "./system.ts";
 import { featuresOn, missingCapabilities, nftVersion } from "./tool-output.ts";
 import { NAME } from "./usage.ts";
 
 /** The kernel's side: what rules it takes, and who else has some. */
-export const kernelChecks = { capabilities, kernel, nftables, nflog, conntrack, firewalls, offloads };
+export const kernelChecks = { capabilities, kernel, nftables, nflog, conntrack, leftovers, firewalls, offloads };
 
 const ROOT = "Run it as root to see this.";
 
@@ -158,6 +159,34 @@ function conntrack(): Check[] {
     : [{ check, level: "ok", finding }];
 }
 
+/** Rules whose agent is gone: nobody renews them, so those that drop end with their lease. */
+function leftovers({ running, isRoot }: Patient): Check[] {
+  const check = "own rules";
+  if (running) return [{ check, level: "ok", finding: "held by the running agent" }];
+  if (!isRoot) return [{ check, level: "unseen", finding: "whether an agent that is gone left some", remedy: ROOT }];
+  const socket = new NftSocket(NAME);
+  try {
+    const armed = lanesInKernel(socket).flatMap((lane) => lane.armedSeconds ?? []);
+    if (armed.length === 0) return [{ check, level: "ok", finding: "none that drop" }];
+    const seconds = Math.ceil(Math.max(...armed));
+    const finding = `${armed.length} lanes still drop though no agent runs, for ${seconds} s at most`;
+    return [
+      {
+        check,
+        level: "warning",
+        finding,
+        remedy: `Start the agent, which takes them over, or: ${NAME} withdraw --all`,
+      },
+    ];
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === ENOENT)
+      return [{ check, level: "ok", finding: "none in the kernel" }];
+    throw error;
+  } finally {
+    socket.close();
+  }
+}
+
 /** Other firewalls go on working beside ours; what matters is which of them an operator would not see, or which flush ours. */
 async function firewalls({ isRoot }: Patient): Promise<Check[]> {
   const check = "firewalls";
@@ -165,7 +194,7 @@ async function firewalls({ isRoot }: Patient): Promise<Check[]> {
   if (/^ENABLED=yes/m.test(lines("/etc/ufw/ufw.conf").join("\n"))) {
     found.push({ check, level: "ok", finding: "ufw is enabled; its rules come after ours and are not touched" });
   }
-  if (processNames().has("firewalld")) {
+  if (processNames({ here: true }).has("firewalld")) {
     found.push({ check, level: "ok", finding: "firewalld runs; its rules come after ours and are not touched" });
   }
   const legacy = [...lines("/proc/net/ip_tables_names"), ...lines("/proc/net/ip6_tables_names")].filter(Boolean);
@@ -194,11 +223,22 @@ async function firewalls({ isRoot }: Patient): Promise<Check[]> {
   return [...found, { check, level: "ok", finding }];
 }
 
-/** Names of running programs, as far as this user may see them. */
-export function processNames(): Set<string> {
-  return new Set(
-    fs.readdirSync("/proc").flatMap((pid) => (/^\d+$/.test(pid) ? lines(`/proc/${pid}/comm`).slice(0, 1) : [])),
-  );
+/** Names of the programs that run, of this network namespace alone if asked for; as far as this user may see them. */
+export function processNames({ here = false } = {}): Set<string> {
+  const ours = fs.readlinkSync("/proc/self/ns/net");
+  const pids = fs
+    .readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid) && (!here || (networkOf(pid) ?? ours) === ours));
+  return new Set(pids.flatMap((pid) => lines(`/proc/${pid}/comm`).slice(0, 1)));
+}
+
+function networkOf(pid: string): string | undefined {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    // Another user's, or gone.
+    return undefined;
+  }
 }
 
 /** Merged packets are counted as one: what a lane counts of TCP may be a tenth of what was sent. */

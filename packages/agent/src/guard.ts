@@ -38,7 +38,17 @@ export class Guard {
     this.#loaded = this.#mark.read();
   }
 
+  /** What was done since; nothing when the kernel is too busy to say. */
   look(): Damage | undefined {
+    try {
+      return this.#look();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return undefined;
+      throw error;
+    }
+  }
+
+  #look(): Damage | undefined {
     if (this.#interfaces.some((name, index) => interfaceIndex(name) !== this.#indices[index]))
       return "interface_changed";
     const generation = this.#mark.generation();

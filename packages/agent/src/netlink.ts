@@ -345,7 +345,9 @@ export class NflogListener {
     const CONFIG = (SUBSYS_ULOG << 8) | 1;
     const configure = (what: string, payload: Buffer) => {
       fs.writeSync(this.#fd, message(CONFIG, NLM_REQUEST | NLM_ACK, 0, group, 1, [payload]));
-      readOnce(this.#fd, this.#buffer, what);
+      // Once bound, samples arrive too: a predecessor's rules go on ringing.
+      do readOnce(this.#fd, this.#buffer, what);
+      while (this.#buffer.readUInt16LE(4) !== NLMSG_ERROR);
       const errno = -this.#buffer.readInt32LE(16);
       if (errno !== 0) throw new NetlinkError(what, errno);
     };

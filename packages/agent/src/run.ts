@@ -43,8 +43,11 @@ export async function run(configFile: string | undefined, eventsFile: string | u
   const stopped = new Promise<string>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
   });
-  process.on("SIGHUP", () => reload(configFile, config, agent, sink));
+  let started = false;
+  // Until then nothing can be older than what was just read and opened.
+  process.on("SIGHUP", () => started && reload(configFile, config, agent, sink));
   await agent.start();
+  started = true;
   const status = (): StatusReport => ({
     ...agent.status(),
     spoolEvents: spool?.size ?? null,

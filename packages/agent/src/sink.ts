@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import type { AgentEvent } from "@flowtriq/protocol/event";
-import { appendLine, tailOf } from "./append.ts";
+import { appendLine, endLastLine, tailOf } from "./append.ts";
 import { EXIT_CONFIG, Problem } from "./problem.ts";
 import type { Spool } from "./spool.ts";
 
@@ -16,6 +16,11 @@ export const iso = (epochMs: number): string => new Date(epochMs).toISOString();
 /** An event with its name and its moment, before it is told to anybody. */
 export const seal = (event: NewEvent): AgentEvent =>
   ({ ...event, id: newId("evt"), at: event.at ?? iso(Date.now()) }) as AgentEvent;
+
+/** What every line of ours begins with. */
+const EVENT_MARK = '{"event":"';
+/** Where an event of a moment ago must be: thousands of them. */
+const TAIL_BYTES = 1 << 20;
 
 /**
  * Where events go, the moment they happen: lines of a file or of standard output, and the spool for the service. A full disk
@@ -58,7 +63,7 @@ export class Sink {
     const newest = this.#spool?.newest;
     const wanted = newest && !events.some(({ id }) => id === newest.id) ? [newest, ...events] : events;
     if (wanted.length === 0) return;
-    const told = this.#file === undefined ? "" : (tailOf(this.#file)?.text ?? "");
+    const told = this.#file === undefined ? "" : (tailOf(this.#file, TAIL_BYTES) ?? "");
     for (const event of wanted) {
       if (told.includes(`"${event.id}"`)) this.#try(() => this.#spool?.add(event));
       else this.deliver(event);
@@ -92,9 +97,8 @@ export class Sink {
 function openForAppend(file: string): number {
   try {
     const fd = fs.openSync(file, "a", 0o640);
-    // A predecessor that was killed in the middle of a line: nobody could read it, nor what would follow it.
-    const tail = tailOf(file);
-    if (tail && tail.wholeBytes < tail.bytes) fs.ftruncateSync(fd, tail.wholeBytes);
+    // A predecessor may have been killed in the middle of a line: nobody could read it, nor what would follow it.
+    endLastLine(fd, file, EVENT_MARK);
     return fd;
   } catch (error) {
     throw new Problem(

@@ -59,10 +59,17 @@ test("what was spooled last and did not reach the file any more is written there
 test("a line that a killed agent left half written is cut off before the next one", () => {
   const file = path.join(dir, "events");
   new Sink({ file }).deliver(warning("a"));
-  fs.appendFileSync(file, '{"id":"evt_half');
+  fs.appendFileSync(file, '{"event":"agent.warn');
   new Sink({ file }).deliver(warning("b"));
   const lines = fs.readFileSync(file, "utf8").trim().split("\n");
   expect(lines.map((line) => JSON.parse(line).code)).toEqual(["a", "b"]);
+});
+
+test("what is not ours in the file stays, whole or not", () => {
+  const file = path.join(dir, "events");
+  fs.writeFileSync(file, '{"mode":"enforce"}');
+  new Sink({ file }).deliver(warning("a"));
+  expect(fs.readFileSync(file, "utf8")).toMatch(/^\{"mode":"enforce"\}\n\{"event":"agent.warning".*\}\n$/);
 });
 
 test("after its file was moved away a sink that is told so writes to a new one", () => {
