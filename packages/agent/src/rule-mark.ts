@@ -15,10 +15,17 @@ import {
   text,
 } from "./netlink.ts";
 
-const GETTABLE = 1;
-const GETCHAIN = 4;
-const GETRULE = 7;
 const GETGEN = 16;
+/** What is asked for, whether for one or all, whether the kernel picks those of our table, and the fields that must not change, as bits. */
+const PARTS = [
+  // NFT_MSG_GETTABLE: flags, of which one puts the table to sleep.
+  { type: 1, dump: false, narrow: true, fields: 1 << 2 },
+  // NFT_MSG_GETCHAIN: handle, hook with its devices, policy.
+  { type: 4, dump: true, narrow: false, fields: (1 << 2) | (1 << 4) | (1 << 5) },
+  // NFT_MSG_GETRULE: handle.
+  { type: 7, dump: true, narrow: true, fields: 1 << 3 },
+] as const;
+const TYPE_MASK = 0x3fff;
 /** The kernel changed its rules while it was telling them. */
 const DUMP_INTERRUPTED = 0x10;
 /** Behind the netlink header comes one of four bytes: family, version, resource (nfgenmsg). */
@@ -59,34 +66,33 @@ export class RuleMark {
 
   /** Undefined while somebody is changing rules; without the table it is that of no rules. */
   read(): number | undefined {
-    let mark = 0;
-    let whole = true;
-    const mix = (from: number, to: number) => {
-      for (let at = from; at < to; at++) mark = (Math.imul(mark, 31) + this.#buffer[at]!) | 0;
-    };
-    const FIELDS = { [GETTABLE]: [2], [GETCHAIN]: [2, 4, 5], [GETRULE]: [3] };
-    for (const [type, fields] of Object.entries(FIELDS)) {
-      const only = Number(type) === GETCHAIN ? [] : [attribute(1, text(this.#table))];
-      const flags = Number(type) === GETTABLE ? NLM_REQUEST : NLM_REQUEST | NLM_DUMP;
-      const answered = this.#ask(Number(type), flags, only, (start, end) => {
-        if ((this.#buffer.readUInt16LE(start + 6) & DUMP_INTERRUPTED) !== 0) whole = false;
-        if (!this.#isOurs(start, end)) return;
-        eachAttribute(this.#buffer, start + ATTRIBUTES_AT, end, (field, from, to) => {
-          if (fields.includes(field)) mix(from, to);
-        });
-      });
-      if (!answered) return 0;
+    this.#sum = 0;
+    this.#whole = true;
+    for (const { type, dump, narrow, fields } of PARTS) {
+      const only = narrow ? [attribute(1, text(this.#table))] : [];
+      const flags = dump ? NLM_REQUEST | NLM_DUMP : NLM_REQUEST;
+      if (!this.#ask(type, flags, only, (start, end) => this.#add(start, end, fields))) return 0;
     }
-    return whole ? mark : undefined;
+    return this.#whole ? this.#sum : undefined;
   }
+  #sum = 0;
+  #whole = true;
 
-  /** The table's name is the first attribute of all three. */
-  #isOurs(start: number, end: number): boolean {
-    let ours = false;
-    eachAttribute(this.#buffer, start + ATTRIBUTES_AT, end, (type, from, to) => {
-      if (type === 1) ours = this.#buffer.compare(this.#tableBytes, 0, this.#tableBytes.length, from, to) === 0;
-    });
-    return ours;
+  /** Adds the wanted fields of one table, chain or rule of ours. Hundreds a reading: by hand, so that it leaves no garbage. */
+  #add(start: number, end: number, fields: number): void {
+    const buffer = this.#buffer;
+    if ((buffer.readUInt16LE(start + 6) & DUMP_INTERRUPTED) !== 0) this.#whole = false;
+    for (let at = start + ATTRIBUTES_AT; at + 4 <= end; ) {
+      const length = buffer.readUInt16LE(at);
+      const type = buffer.readUInt16LE(at + 2) & TYPE_MASK;
+      if (length < 4 || at + length > end) return;
+      // The table's name comes first in all three.
+      if (type === 1 && this.#tableBytes.compare(buffer, at + 4, at + length) !== 0) return;
+      if ((fields & (1 << type)) !== 0) {
+        for (let byte = at + 4; byte < at + length; byte++) this.#sum = (Math.imul(this.#sum, 31) + buffer[byte]!) | 0;
+      }
+      at += (length + 3) & ~3;
+    }
   }
 
   /** False when there is nothing of the kind. */

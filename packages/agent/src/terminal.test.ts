@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { columns, duration, paintFor, printable, rate, widthOf, wrap } from "./terminal.ts";
+import { columns, duration, paintFor, printable, rate, short, widthOf, wrap } from "./terminal.ts";
 
 test("colours are for terminals only, and not with NO_COLOR", () => {
   const painted = (isTTY: boolean, env: Record<string, string>) => paintFor({ isTTY }, env).red("x");
@@ -48,4 +48,5 @@ test("rates have three figures and their prefix", () => {
     "312 kpps",
     "1.2 Gpps",
   ]);
+  expect([0, 312, 18_460, 2_000_000].map(short)).toEqual(["0", "312", "18.5K", "2M"]);
 });

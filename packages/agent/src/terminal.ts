@@ -55,16 +55,18 @@ export function columns(rows: readonly (readonly string[])[], right: readonly nu
   );
 }
 
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
-/** 18,450 as `18.5K`, 312 as `312`. */
-export const short = (value: number): string => compact.format(value);
+const THOUSANDS = { count: ["", "K", "M", "B", "T"], rate: ["", "k", "M", "G", "T"] };
 
-const PREFIXES = ["", "k", "M", "G", "T"];
-/** 312,400 as `312 kpps`. */
-export function rate(value: number, unit: "pps" | "bps"): string {
-  const step = Math.min(PREFIXES.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(value, 1)) / 3)));
-  return `${Number((value / 1000 ** step).toPrecision(3))} ${PREFIXES[step]}${unit}`;
+/** Three figures and the thousands behind them. By hand: the runtime's formatter loads its tables of languages. */
+function scaled(value: number, kind: keyof typeof THOUSANDS): [string, string] {
+  const step = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(value, 1)) / 3)));
+  return [String(Number((value / 1000 ** step).toPrecision(3))), THOUSANDS[kind][step]!];
 }
+
+/** 18,460 as `18.5K`, 312 as `312`. */
+export const short = (value: number): string => scaled(value, "count").join("");
+/** 312,400 as `312 kpps`. */
+export const rate = (value: number, unit: "pps" | "bps"): string => `${scaled(value, "rate").join(" ")}${unit}`;
 
 /** 192 s as `3m 12s`, two units at most. */
 export function duration(seconds: number): string {
