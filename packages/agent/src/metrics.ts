@@ -1,4 +1,3 @@
-import http from "node:http";
 import { type Figures, LATENCY_BUCKETS_SECONDS } from "./figures.ts";
 import { stateOf } from "./kernel.ts";
 import type { StatusReport } from "./status.ts";
@@ -108,13 +107,15 @@ const MAX_CONNECTIONS = 16;
 const REQUEST_MS = 5_000;
 
 /** Answers `GET /metrics` at one address. `onTrouble` is told when the address cannot be had. */
-export function serve(
+export async function serve(
   { address, port }: { address: string; port: number },
   figures: Figures,
   status: () => StatusReport,
   onTrouble: (message: string) => void,
-): { close: () => void } {
-  const server = http.createServer((request, response) => {
+): Promise<{ close: () => void }> {
+  // Here, because what a module of the bundle imports at its top every running agent loads.
+  const { createServer } = await import("node:http");
+  const server = createServer((request, response) => {
     const known = request.url?.split("?")[0] === "/metrics";
     const allowed = request.method === "GET" || request.method === "HEAD";
     if (!known || !allowed) {

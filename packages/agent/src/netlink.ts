@@ -9,8 +9,7 @@ import fs from "node:fs";
 const { symbols: libc } = dlopen("libc.so.6", {
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
-  bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
-  if_nametoindex: { args: [FFIType.cstring], returns: FFIType.u32 },
+  if_nametoindex: { args: [FFIType.ptr], returns: FFIType.u32 },
   madvise: { args: [FFIType.u64, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
 });
 
@@ -33,7 +32,7 @@ export function releaseMemory(): void {
 }
 
 /** The kernel's number of an interface, 0 when there is none of this name. One that is made anew gets another number. */
-export const interfaceIndex = (name: string): number => libc.if_nametoindex(Buffer.from(`${name}\0`, "latin1"));
+export const interfaceIndex = (name: string): number => libc.if_nametoindex(ptr(Buffer.from(`${name}\0`, "latin1")));
 
 const AF_PACKET = 17;
 
@@ -41,10 +40,15 @@ const AF_PACKET = 17;
 export function packetSocket(interfaceName: string): number {
   const fd = libc.socket(AF_PACKET, SOCK_RAW_CLOEXEC, 0);
   if (fd < 0) throw new NetlinkError("opening a packet socket", EPERM);
+  // Only the self-test needs it, and each symbol costs memory.
+  const { symbols } = dlopen("libc.so.6", {
+    bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  });
   const address = Buffer.alloc(20);
   address.writeUInt16LE(AF_PACKET, 0);
   address.writeInt32LE(interfaceIndex(interfaceName), 4);
-  if (libc.bind(fd, ptr(address), address.length) !== 0) throw new NetlinkError(`binding to ${interfaceName}`, ENOENT);
+  if (symbols.bind(fd, ptr(address), address.length) !== 0)
+    throw new NetlinkError(`binding to ${interfaceName}`, ENOENT);
   return fd;
 }
 

@@ -30,7 +30,8 @@ const TYPE_MASK = 0x3fff;
 const DUMP_INTERRUPTED = 0x10;
 /** Behind the netlink header comes one of four bytes: family, version, resource (nfgenmsg). */
 const ATTRIBUTES_AT = 20;
-const BUFFER_BYTES = 1 << 16;
+/** The kernel fills what it is given; a rule takes some hundred bytes. */
+const BUFFER_BYTES = 1 << 14;
 
 /**
  * Tells whether the rules of a table are still those that were loaded: the kernel gives every rule and chain a number that it

@@ -1,8 +1,7 @@
 import { execFile, execFileSync } from "node:child_process";
-import dgram from "node:dgram";
+import type { Socket } from "node:dgram";
 import { once } from "node:events";
 import fs from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { AgentConfig } from "@flowtriq/protocol/config";
 import type { AgentEvent } from "@flowtriq/protocol/event";
@@ -23,6 +22,7 @@ const METER = "self_test_meter";
 const IPV4 = [8, 0];
 const BATCH = 20;
 const DETECT_WITHIN_MS = 30_000;
+const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Runs in a network namespace that nobody else has; prints what it saw as JSON. `outer` is the number of the host's namespace. */
 export async function inside(outer: string, dir: string): Promise<void> {
@@ -55,7 +55,8 @@ async function tryIt(dir: string): Promise<InsideReport> {
   const config = AgentConfig.parse({ interfaces: [INTERFACE], ports: [TEST_PORT], mode: "enforce", stateDir: dir });
   const agent = new Agent({ config, state: new StateDir(dir), sink });
   await agent.start();
-  const server = dgram.createSocket("udp4");
+  // Imported here, as is all that a running agent does not need.
+  const server = (await import("node:dgram")).createSocket("udp4");
   try {
     await teach(server);
     return { trial: await assail(told) };
@@ -89,7 +90,7 @@ function connect(): void {
 }
 
 /** The server answers its client once, as after a handshake. */
-async function teach(server: dgram.Socket): Promise<void> {
+async function teach(server: Socket): Promise<void> {
   server.on("message", () => {});
   server.bind(PORT, SERVER.join("."));
   await once(server, "listening");
