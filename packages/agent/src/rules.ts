@@ -120,7 +120,7 @@ function painted(row: string, state: LaneState | undefined, paint: Paint): strin
 }
 
 const firstAidWords = (lanes: { lane: LaneId; firstAidPps: number | null }[]) =>
-  `First aid, before anything is judged: ${lanes.map(({ lane, firstAidPps }) => `${lane} above ${rate(firstAidPps ?? 0, "pps")}`).join(", ")}.`;
+  `First aid, before anything is judged, above its threshold and: ${lanes.map(({ lane, firstAidPps }) => `${lane} ${rate(firstAidPps ?? 0, "pps")}`).join(", ")}.`;
 
 /** The table that a configuration would load on this host; read and checked, never loaded. */
 async function planned(file: string, asNft: boolean, style: Style): Promise<Answer> {
@@ -135,6 +135,8 @@ async function planned(file: string, asNft: boolean, style: Style): Promise<Answ
     thresholdPps: facts.trips(lane).pps,
     ...wordsOf(lane, facts.ports),
     firstAid: firstAid.includes(lane),
+    // What is normal here is never cut.
+    firstAidPps: firstAid.includes(lane) ? Math.max(firstAidOf(lane)?.pps ?? 0, facts.trips(lane).pps) : null,
   }));
   const { hook, interfaces, ports } = facts;
   const json = { table: `inet ${NAME}`, hook, interfaces, ports, mode: policy.mode, check, lanes };
