@@ -3,7 +3,7 @@ import fs from "node:fs";
 import { startAgentService } from "@flowtriq/fakes/service";
 import { flood } from "@flowtriq/lab/flood";
 import { Link } from "@flowtriq/lab/link";
-import { createTopology, namespaces, run, start, type Topology } from "@flowtriq/lab/namespaces";
+import { createTopology, run, start, type Topology } from "@flowtriq/lab/namespaces";
 import { startWireguard } from "@flowtriq/lab/wireguard";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -181,14 +181,37 @@ describe.skipIf(!isRoot)("the commands of an operator", () => {
     expect(stdout).toContain("iptables-legacy holds rules (filter)");
   });
 
-  test("the self-test passes in a namespace of its own, and leaves nothing anywhere", async () => {
-    const before = { namespaces: await namespaces(), temporary: leftovers() };
-    const trial = await json("test");
-    expect(trial).toMatchObject({ passed: true, method: "namespace", vector: "udp_flood", junk: { sent: 20_000 } });
-    expect(trial.genuine).toEqual({ sent: 400, passed: 400 });
-    expect(trial.junk.passed).toBeLessThan(10_000);
-    expect(await tableStands(lab)).toBe(false);
-    expect({ namespaces: await namespaces(), temporary: leftovers() }).toEqual(before);
+  describe("the self-test", () => {
+    /** What the self-test has running, told by its folder. */
+    const insiders = (folder: string) =>
+      fs.readdirSync("/proc").filter((pid) => {
+        try {
+          return /^\d+$/.test(pid) && fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${folder}/self-test-`);
+        } catch {
+          return false;
+        }
+      });
+    const selfTest = (folder: string) => ["env", `TMPDIR=${folder}`, AGENT, "test", "--json"];
+
+    test("passes in a namespace of its own, and leaves nothing anywhere", async () => {
+      const folder = makeHome();
+      const trial = JSON.parse((await run(lab.concentrator.namespace, selfTest(folder))).stdout);
+      expect(trial).toMatchObject({ passed: true, method: "namespace", vector: "udp_flood", junk: { sent: 20_000 } });
+      expect(trial.genuine).toEqual({ sent: 400, passed: 400 });
+      expect(trial.junk.passed).toBeLessThan(10_000);
+      expect(await tableStands(lab)).toBe(false);
+      expect([insiders(folder), fs.readdirSync(folder)]).toEqual([[], []]);
+    });
+
+    test("leaves nothing when it is killed in the middle either", async () => {
+      const folder = makeHome();
+      const child = start(lab.concentrator.namespace, selfTest(folder), { stdio: "ignore" });
+      await expect.poll(() => insiders(folder).length, { timeout: 20_000 }).toBeGreaterThan(0);
+      child.kill("SIGKILL");
+      await expect.poll(() => insiders(folder), { timeout: 20_000 }).toEqual([]);
+      await expect.poll(() => fs.readdirSync(folder), { timeout: 20_000 }).toEqual([]);
+      expect(await tableStands(lab)).toBe(false);
+    });
   });
 
   test("where no namespace can be made the self-test says so, and tries the detector", async () => {
@@ -304,8 +327,6 @@ describe.skipIf(!isRoot)("the commands of an operator", () => {
     });
   });
 });
-
-const leftovers = () => fs.readdirSync("/tmp").filter((name) => name.startsWith("self-test-"));
 
 function spawnHolder(namespace: string, script: string): { ready: Promise<void>; end: () => void } {
   const child = start(namespace, [process.execPath, "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
