@@ -29,28 +29,46 @@ export type RunningAgent = {
   ): Promise<AgentEventOf<K>>;
   /** Ends it with a signal, and waits until it is gone. */
   end(signal: NodeJS.Signals): Promise<number | null>;
+  signal(signal: NodeJS.Signals): void;
   stateDir: string;
   configFile: string;
+  eventsFile: string;
 };
 
-/** Runs the agent on the lab's concentrator until it is ready. `home` keeps state between two runs. */
-export async function startAgent(lab: Topology, config: object, home = makeHome()): Promise<RunningAgent> {
+/**
+ * Runs the agent on the lab's concentrator until it is ready. `home` keeps state between two runs; each run has an events file of
+ * its own unless one is named.
+ */
+export async function startAgent(
+  lab: Topology,
+  config: object,
+  home = makeHome(),
+  { eventsFile = path.join(home, `events-${fs.readdirSync(home).length}.jsonl`), env = {} }: StartOptions = {},
+): Promise<RunningAgent> {
   const stateDir = path.join(home, "state");
   const configFile = path.join(home, "config.json");
-  const eventsFile = path.join(home, `events-${fs.readdirSync(home).length}.jsonl`);
+  const before = new Set(readEvents(eventsFile).map(({ id }) => id));
   fs.writeFileSync(configFile, JSON.stringify({ stateDir, ...config }));
   const child = start(lab.concentrator.namespace, [AGENT, "run", "--config", configFile, "--events", eventsFile], {
     stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...env },
   });
   let said = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said += text;
   });
   const agent = watch(child, eventsFile, () => said);
-  const running = { ...agent, pid: child.pid!, stateDir, configFile };
-  await running.waitFor("agent.ready", undefined, 15_000);
+  const running = { ...agent, pid: child.pid!, stateDir, configFile, eventsFile };
+  await running
+    .waitFor("agent.ready", ({ id }) => !before.has(id), 15_000)
+    .catch(async (error) => {
+      await agent.end("SIGKILL");
+      throw error;
+    });
   return running;
 }
+
+export type StartOptions = { eventsFile?: string; env?: Record<string, string> };
 
 export const makeHome = (): string => fs.mkdtempSync(path.join(os.tmpdir(), "agent-"));
 
@@ -80,6 +98,9 @@ function watch(child: ChildProcess, eventsFile: string, said: () => string) {
         await delay(10);
       }
     },
+    signal(signal: NodeJS.Signals) {
+      child.kill(signal);
+    },
     async end(signal: NodeJS.Signals): Promise<number | null> {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill(signal);
@@ -91,7 +112,7 @@ function watch(child: ChildProcess, eventsFile: string, said: () => string) {
 }
 
 /** Every line must be a whole event of the contract. */
-function readEvents(file: string): AgentEvent[] {
+export function readEvents(file: string): AgentEvent[] {
   if (!fs.existsSync(file)) return [];
   const lines = fs.readFileSync(file, "utf8").split("\n");
   return lines.slice(0, -1).map((line) => AgentEvent.parse(JSON.parse(line)));
@@ -114,3 +135,18 @@ export async function othersRules(lab: Topology): Promise<string> {
 
 /** Runs a command of the agent on the concentrator. */
 export const agentCommand = (lab: Topology, ...argv: string[]) => run(lab.concentrator.namespace, [AGENT, ...argv]);
+
+/** The same, whatever its exit code. */
+export const agentAnswer = (lab: Topology, ...argv: string[]): Promise<Answer> =>
+  agentCommand(lab, ...argv).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+  );
+export type Answer = { code: number; stdout: string; stderr: string };
+
+/** Our table as the kernel holds it, without what its sets and counters hold; in an order of our own, for that of chains means nothing. */
+export async function ourRules(lab: Topology): Promise<string> {
+  const { stdout } = await run(lab.concentrator.namespace, ["nft", "-s", "-t", "list", "table", "inet", TABLE]);
+  const blocks = stdout.match(/^\t\S[^\n]*\{\n[\s\S]*?^\t\}/gm) ?? [];
+  return [stdout.split("\n")[0], ...(/^\tflags .*$/m.exec(stdout) ?? []), ...blocks.sort()].join("\n");
+}

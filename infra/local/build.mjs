@@ -6,7 +6,7 @@ import { run, step } from "./progress.mjs";
 import { ROOT } from "./services.mjs";
 
 const STAMPS = join(ROOT, ".local/stamps");
-const NOT_SOURCE = new Set(["node_modules", "dist", ".next", ".turbo", "coverage", "test", "fixtures"]);
+const NOT_SOURCE = new Set(["node_modules", "dist", ".next", ".turbo", "coverage", "test", "fixtures", "man"]);
 
 /** What is built, from which package, and the file that proves it. */
 export const BUILDS = {

@@ -25,9 +25,12 @@ const TESTS = [
   ["strongswan-swanctl", "swanctl", "its connections"],
   ["libcharon-extra-plugins", "/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "its ESP without the kernel"],
   ["libstrongswan-standard-plugins", "/usr/lib/ipsec/plugins/libstrongswan-openssl.so", "its cryptography"],
+  ["prometheus", "promtool", "checks the agent's metrics; the server is not started"],
+  ["mandoc", "mandoc", "checks the agent's manual page"],
+  ["faketime", "faketime", "sets a test agent's clock back, and no other"],
 ];
 /** Packages that bring a system service along. */
-const SERVICES = { "redis-server": "redis-server", "charon-systemd": "strongswan" };
+const SERVICES = { "redis-server": "redis-server", "charon-systemd": "strongswan", prometheus: "prometheus" };
 
 const isRoot = () => process.getuid?.() === 0;
 

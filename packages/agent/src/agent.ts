@@ -2,13 +2,12 @@ import { type Attack, type Change, type Counts, Detector, type DetectorOptions }
 import type { Mac1Key } from "@flowtriq/detection/mac1";
 import { mac1Key } from "@flowtriq/detection/mac1";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
-import type { Rollback } from "@flowtriq/mitigation/closed-loop";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
-import { dependsOnConnections } from "@flowtriq/mitigation/mitigations";
 import { nameOf } from "@flowtriq/mitigation/names";
 import { NO_PLAN, type Plan, type PlannedAttack, plan } from "@flowtriq/mitigation/plan";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 import type { AgentConfig } from "@flowtriq/protocol/config";
+import type { AgentEvent } from "@flowtriq/protocol/event";
 import { LaneId, type VpnPort } from "@flowtriq/protocol/lane";
 import type { Observation } from "@flowtriq/protocol/observation";
 import type { NodePolicy, Policy } from "@flowtriq/protocol/policy";
@@ -16,14 +15,17 @@ import type { Captures } from "./captures.ts";
 import { localPolicy } from "./config.ts";
 import { eventsOf, removed } from "./events.ts";
 import { Firewall } from "./firewall.ts";
+import { DAMAGE_WORDS, type Damage, Guard } from "./guard.ts";
 import { discoverPorts, watchedInterfaces } from "./host.ts";
 import { NflogListener, releaseMemory, type Sample } from "./netlink.ts";
 import { ObservationClock } from "./observe.ts";
-import { disguisedPorts, PeerWatch } from "./peer-watch.ts";
+import { PeerCare } from "./peer-care.ts";
 import { startRecording } from "./recording.ts";
-import { iso, newId, type Sink } from "./sink.ts";
+import { type NewEvent, newId, type Sink, seal } from "./sink.ts";
 import type { StateDir } from "./state.ts";
-import { connections, SurroundingsWatch, surroundings } from "./surroundings.ts";
+import { SteadyClock } from "./steady.ts";
+import { inherit } from "./successor.ts";
+import { SurroundingsWatch, surroundings } from "./surroundings.ts";
 import { Tunnels } from "./tunnels.ts";
 import { VERSION } from "./version.ts";
 import { publicKeys } from "./vpn/wireguard.ts";
@@ -43,12 +45,12 @@ const RENEWALS_PER_LEASE = 4;
 const SAVE_MS = 600_000;
 /** Rewriting rules is not free: learned thresholds reach the kernel at most this often. */
 const RETUNE_MS = 10_000;
-/** How often the peers of the VPN daemons and the host's TCP connections are named to the kernel while rules stand. */
-const REMEMBER_MS = 30_000;
 const RELEASE_WAR_MS = 5_000;
 const RELEASE_PEACE_MS = 60_000;
 /** The first seconds touch code that is not needed again. */
 const FIRST_RELEASE_MS = 10_000;
+/** Slewing and the rounding of two clocks stay below this. */
+const CLOCK_SET_MS = 500;
 const SNAPLEN = 192;
 
 /** In peace a reading falls just behind each full second, so that observations are whole seconds. */
@@ -72,15 +74,18 @@ export class Agent {
   #ports: VpnPort[] = [];
   #policy: Policy;
   #revision = 0;
+  #fromService = false;
   #detector!: Detector;
   #firewall!: Firewall;
   #facts!: HostFacts;
   #nflog: NflogListener | undefined;
   #captures: Captures | undefined;
   readonly #witness = new Witness();
-  #clock = new ObservationClock();
+  #seconds = new ObservationClock();
+  readonly #clock = new SteadyClock();
+  #guard!: Guard;
   #plan: Plan = NO_PLAN;
-  #peerWatch = new PeerWatch();
+  #peers!: PeerCare;
   #surroundings = new SurroundingsWatch();
   #withdrawn = new Set<string>();
   #vpns!: Tunnels;
@@ -88,13 +93,16 @@ export class Agent {
   #timer: NodeJS.Timeout | undefined;
   #tickEvery = PEACE_MS;
   #tunnelsAt = 0;
+  #lookedAt = 0;
   #renewedAt = 0;
   #savedAt = 0;
   #retunedAt = 0;
   #releasedAt = 0;
+  readonly #startedAt = Date.now();
   #stopped = false;
   #standDown = false;
   #tripsInKernel = new Map<LaneId, number>();
+  #samples = 0;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -113,7 +121,10 @@ export class Agent {
     const { config, state } = this.#options;
     const interfaces = watchedInterfaces(config);
     const saved = state.readPolicy();
-    if (config.service && saved) this.#take(saved);
+    if (config.service && saved) {
+      this.#take(saved);
+      this.#fromService = true;
+    }
     this.#ports = config.ports ?? (saved?.ports.length ? saved.ports : await discoverPorts());
     const keys = await this.#mac1Keys();
     const options: DetectorOptions = {
@@ -152,6 +163,8 @@ export class Agent {
     this.#facts.recordGroup = recordGroup;
     try {
       this.#firewall = new Firewall(this.#facts);
+      this.#peers = new PeerCare(this.#firewall, this.#vpns, this.#sink);
+      this.#guard = new Guard(this.#facts.table, interfaces);
       this.#load(seeds);
     } catch (error) {
       this.#nflog.close();
@@ -170,10 +183,10 @@ export class Agent {
       tunnels: this.#tunnels,
       adopted,
     });
-    this.#renewedAt = this.#savedAt = this.#retunedAt = Date.now();
+    this.#renewedAt = this.#savedAt = this.#retunedAt = this.#clock.now();
     this.#schedule();
     releaseMemory();
-    this.#releasedAt = Date.now() - RELEASE_PEACE_MS + FIRST_RELEASE_MS;
+    this.#releasedAt = this.#clock.now() - RELEASE_PEACE_MS + FIRST_RELEASE_MS;
   }
 
   /** In peace nothing stays in the kernel; in war the rules stay for a successor until their lease runs out. */
@@ -192,6 +205,7 @@ export class Agent {
     } finally {
       this.#sink.emit({ event: "agent.stopped", reason, leftInKernel: atWar });
       this.#firewall.close();
+      this.#guard.close();
     }
   }
 
@@ -199,10 +213,10 @@ export class Agent {
   withdrawAll(): void {
     this.#standDown = true;
     this.#firewall.remove();
-    for (const attack of this.#detector.attacks) this.#sink.emit(removed(attack, "withdrawn", Date.now(), []));
     this.#plan = NO_PLAN;
     clearTimeout(this.#timer);
     this.#captures?.endAll();
+    this.#tell(this.#detector.attacks.map((attack) => removed(attack, "withdrawn", this.#clock.now(), [])));
     this.#save();
   }
 
@@ -213,7 +227,7 @@ export class Agent {
     this.#withdrawn.add(attackId);
     const inForce = this.#plan.byAttack.has(attackId);
     this.#enforce();
-    if (inForce) this.#sink.emit(removed(attack, "withdrawn", Date.now(), this.#hitsOf(attack)));
+    this.#tell(inForce ? [removed(attack, "withdrawn", this.#clock.now(), this.#hitsOf(attack))] : []);
     return true;
   }
 
@@ -230,11 +244,24 @@ export class Agent {
       attacks: this.#detector.attacks,
       armed: this.#plan.armed,
       lanes: Object.fromEntries(this.#detector.rates),
+      rules: this.#firewall.state(),
+      samples: this.#samples,
+      startedAt: this.#startedAt,
     };
   }
 
-  /** A policy from the service. What does not compile is refused, and the last good one stays. */
+  /** The operator's own mode and policy, edited; while the service sends policies, its own holds. */
+  reconfigure(config: AgentConfig): void {
+    if (!this.#fromService) this.#change({ revision: this.#revision, policy: localPolicy(config), ports: [] }, false);
+  }
+
+  /** A policy from the service. */
   applyPolicy(wanted: NodePolicy): void {
+    this.#change(wanted, true);
+  }
+
+  /** What does not compile is refused, and the last good policy stays. */
+  #change(wanted: NodePolicy, fromService: boolean): void {
     const before = { policy: this.#policy, revision: this.#revision, facts: this.#facts };
     try {
       this.#take(wanted);
@@ -256,7 +283,8 @@ export class Agent {
       });
       return;
     }
-    this.#quietly(() => this.#options.state.writePolicy(wanted));
+    this.#fromService ||= fromService;
+    if (fromService) this.#quietly(() => this.#options.state.writePolicy(wanted));
     this.#sink.emit({ event: "policy.applied", revision: wanted.revision, mode: this.#policy.mode });
   }
 
@@ -275,27 +303,33 @@ export class Agent {
   }
 
   /** `seeds`: peers that are genuine before the kernel has seen a packet of theirs; only a table that is empty needs them. */
-  #load(seeds: HostFacts["seeds"] = []): void {
+  #load(seeds: HostFacts["seeds"] = [], rebind = false): void {
     this.#facts = { ...this.#facts, ...surroundings() };
-    this.#firewall.load({ ...this.#facts, seeds });
+    const interfaces = this.#guard.present();
+    // Nothing to protect until one of them is there again; the guard sees it.
+    if (interfaces.length > 0) this.#firewall.load({ ...this.#facts, interfaces, seeds }, { rebind });
+    this.#guard.accept();
     this.#tripsInKernel = new Map(this.#firewall.lanes.map((lane) => [lane, this.#detector.threshold(lane).pps]));
   }
 
-  /** Takes over what a predecessor left armed, under the same attack ids, so that protection has no gap. */
+  /** Takes over what a predecessor left, and tells what it could not tell any more. */
   #adopt(): string[] {
-    const armed = this.#firewall.armedNow();
-    const left = this.#options.state.readAttacks()?.attacks ?? [];
-    const attacks = left.filter(({ lanes }) => lanes.some((lane) => armed.includes(lane)));
-    this.#detector.adopt(attacks, Date.now());
+    const now = this.#clock.now();
+    const left = this.#options.state.readAttacks();
+    this.#sink.deliverOnce(left?.events ?? []);
+    const { adopted, withdrawn, news } = inherit(left, this.#firewall.leasedNow(), this.#facts, now);
+    this.#withdrawn = new Set(withdrawn);
+    this.#detector.adopt(adopted, now);
     this.#enforce();
-    const adopted = attacks.map(({ id }) => id);
-    this.#captures?.recover(left, adopted, Date.now());
-    return adopted;
+    this.#tell(news);
+    const ids = adopted.map(({ id }) => id);
+    this.#captures?.recover(left?.attacks ?? [], ids, Date.now());
+    return ids;
   }
 
   #rhythm(): number {
     if (!this.#detector.alert) return untilNextSecond();
-    return this.#detector.busy(Date.now()) ? WAR_MS : SIEGE_MS;
+    return this.#detector.busy(this.#clock.now()) ? WAR_MS : SIEGE_MS;
   }
 
   #schedule(after = this.#rhythm()): void {
@@ -316,27 +350,30 @@ export class Agent {
 
   #onSample({ prefix, bytes }: Sample): void {
     if (this.#stopped || this.#standDown) return;
+    this.#samples++;
     const lane = LaneId.safeParse(prefix);
     // Another program may log to our group by mistake.
     if (!lane.success) return;
     const packet = readPacket(bytes, LINK.raw);
     if (!packet) return;
     this.#captures?.sample(Date.now(), bytes);
-    this.#follow(this.#detector.sample(Date.now(), lane.data, packet));
+    this.#follow(this.#detector.sample(this.#clock.now(), lane.data, packet));
     this.#hurry();
   }
 
   #tick(): void {
+    // While nothing is measured the clock may be set; an attack must not change its age by that.
+    if (!this.#detector.alert && Math.abs(this.#clock.follow()) > CLOCK_SET_MS) this.#detector.forgetReading();
     const counts = this.#firewall.counts();
     // After the reading: a stall before it must not make the rate look higher.
-    const now = Date.now();
+    const now = this.#clock.now();
     if (!counts) {
-      this.#reload();
+      this.#reload("table_removed");
       return;
     }
     this.#follow(this.#detector.count(now, counts, this.#tunnels));
     this.#lookAfterPeers(now, counts);
-    const seen = this.#clock.second(now, counts, this.#tunnels);
+    const seen = this.#seconds.second(now, counts, this.#tunnels);
     if (seen) this.#options.onObservation?.(seen);
     this.#captures?.tick(now);
     this.#witness.tick(now, counts, this.#detector.attacks);
@@ -345,63 +382,55 @@ export class Agent {
 
   /** The closed loop, and the way that peers speak: both are told from counters. */
   #lookAfterPeers(now: number, counts: Counts): void {
-    const wanted = [...this.#plan.armed, ...this.#peerWatch.rolledBack];
-    for (const found of this.#peerWatch.read(now, counts, this.#firewall, this.#ports, wanted)) this.#roll(now, found);
-    const disguised = disguisedPorts(this.#facts.ports, this.#firewall);
-    if (disguised.length === 0) return;
-    this.#facts = {
-      ...this.#facts,
-      ports: this.#facts.ports.map((port) => (disguised.includes(port) ? { ...port, strictness: "lenient" } : port)),
-    };
+    for (const found of this.#peers.rollbacks(now, counts, this.#facts.ports, this.#plan.armed)) {
+      const before = this.#plan;
+      this.#enforce();
+      const attack = this.#detector.attacks.find(({ lanes }) => lanes.includes(found.lane));
+      this.#tell(this.#peers.words(found, { attack, plans: { before, now: this.#plan, appliedAt: now } }));
+    }
+    const { ports, news } = this.#peers.disguised(this.#facts.ports);
+    if (news.length === 0) return;
+    this.#facts = { ...this.#facts, ports };
     this.#load();
-    for (const { port, protocol } of disguised) {
-      const message = `The server on ${port} does not speak plain ${protocol}: its clients are held to no shape.`;
-      this.#sink.emit({ event: "agent.warning", code: "disguised_protocol", message });
-    }
+    this.#tell(news);
   }
 
-  /** Takes the rules of a lane back, or sets them again, and says what made it so. */
-  #roll(now: number, { lane, action, usualPps, pps, takenPps }: Rollback): void {
-    const before = this.#plan;
-    this.#enforce();
-    const figures = `known peers get ${Math.round(pps)} packets a second through, ${Math.round(usualPps)} are usual`;
-    const attack = this.#detector.attacks.find(({ lanes }) => lanes.includes(lane));
-    if (action === "rolled_back") {
-      const hits = [{ id: `mit_${nameOf(lane)}`, ...this.#firewall.hits(lane) }];
-      if (attack) this.#sink.emit(removed(attack, "rolled_back", now, hits));
-      const message = `Rules on ${lane} rolled back: they took ${Math.round(takenPps)} packets a second from addresses of peers, and ${figures}.`;
-      this.#sink.emit({ event: "agent.warning", code: "rule_rolled_back", message });
-      return;
-    }
-    const message = `Rules on ${lane} set again: without them ${figures}.`;
-    this.#sink.emit({ event: "agent.warning", code: "rule_restored", message });
-    const applied = attack && this.#plan.byAttack.get(attack.id);
-    if (attack && applied && this.#plan !== before) {
-      this.#sink.emit({ event: "mitigation.applied", at: iso(this.#appliedAt), attack: attack.id, ...applied });
-    }
-  }
-
-  /** Somebody flushed the ruleset, ours included: what the kernel had learned is gone, so the live peers are asked for again. */
-  #reload(): void {
-    if (this.#reloading) return;
+  /** Somebody else changed what we had loaded. With a table the kernel's knowledge is gone too, so the live peers are asked for again. */
+  #reload(damage: Damage | "table_removed"): void {
+    if (this.#reloading || this.#clock.now() < this.#repairAfter) return;
     this.#reloading = true;
     void this.#vpns
       .livePeers(Date.now() / 1000)
       .then((seeds) => {
         if (this.#stopped || this.#standDown) return;
-        this.#load(seeds);
+        this.#load(seeds, damage === "interface_changed");
         this.#enforce();
-        const message = "The table was removed by another program; it is loaded again.";
-        this.#sink.emit({ event: "agent.warning", code: "table_removed", message });
+        this.#repairFailed = false;
+        this.#sink.emit({ event: "agent.warning", code: damage, message: DAMAGE_WORDS[damage] });
+      })
+      .catch((error: Error) => {
+        this.#repairAfter = this.#clock.now() + PEACE_MS;
+        if (!this.#repairFailed) {
+          const message = `The rules cannot be loaded again: ${error.message}`.slice(0, 500);
+          this.#sink.emit({ event: "agent.warning", code: "repair_failed", message });
+        }
+        this.#repairFailed = true;
       })
       .finally(() => {
         this.#reloading = false;
       });
   }
   #reloading = false;
+  #repairFailed = false;
+  #repairAfter = 0;
 
   #housekeeping(now: number): void {
     const war = this.#detector.alert;
+    if (now - this.#lookedAt >= PEACE_MS) {
+      this.#lookedAt = now;
+      const damage = this.#guard.look();
+      if (damage) this.#reload(damage);
+    }
     if (now - this.#tunnelsAt >= (war ? TUNNELS_WAR_MS : TUNNELS_PEACE_MS)) {
       this.#tunnelsAt = now;
       // Never awaited: a daemon that does not answer must not hold up the loop.
@@ -443,17 +472,35 @@ export class Agent {
     const before = this.#plan;
     this.#enforce();
     const plans = { before, now: this.#plan, appliedAt: this.#appliedAt };
-    for (const change of changes) {
+    const events = changes.flatMap((change) => {
       const evidence = (attack: Attack) => this.#witness.end(attack, change.at);
-      for (const event of eventsOf(change, plans, (attack) => this.#hitsOf(attack), evidence)) this.#sink.emit(event);
-      if (change.kind === "started") {
-        this.#captures?.begin(change.attack, change.at);
-        this.#witness.begin(change.attack, change.at);
+      return eventsOf(change, plans, (attack) => this.#hitsOf(attack, before), evidence);
+    });
+    for (const { kind, at, attack } of changes) {
+      if (kind === "started") {
+        this.#captures?.begin(attack, at);
+        this.#witness.begin(attack, at);
       }
-      if (change.kind === "ended") this.#captures?.end(change.attack);
-      if (change.kind === "ended") this.#withdrawn.delete(change.attack.id);
+      if (kind !== "ended") continue;
+      this.#withdrawn.delete(attack.id);
+      this.#captures?.end(attack);
     }
-    this.#quietly(() => this.#options.state.writeAttacks(Date.now(), this.#detector.attacks));
+    this.#tell(events);
+  }
+
+  /** Written down before it is told: whatever ends the agent in between, a successor tells it, and once. */
+  #tell(news: NewEvent[]): void {
+    const events = news.map(seal);
+    this.#quietly(() => this.#saveAttacks(events));
+    for (const event of events) this.#sink.deliver(event);
+    if (events.length > 0) this.#quietly(() => this.#saveAttacks());
+  }
+
+  #saveAttacks(events: AgentEvent[] = []): void {
+    const { attacks } = this.#detector;
+    const withdrawn = this.#standDown ? attacks.map(({ id }) => id) : [...this.#withdrawn];
+    const stoodDown = this.#standDown;
+    this.#options.state.writeAttacks({ at: this.#clock.now(), attacks, withdrawn, stoodDown, events });
   }
 
   #appliedAt = 0;
@@ -464,7 +511,7 @@ export class Agent {
       verdict,
       lanes,
       withdrawn: this.#withdrawn.has(id),
-      rolledBack: this.#peerWatch.rolledBack,
+      rolledBack: this.#peers.rolledBack,
     }));
   }
 
@@ -473,35 +520,25 @@ export class Agent {
     if (this.#standDown) return;
     this.#plan = plan(this.#policy, this.#planned(), this.#facts);
     this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
-    this.#appliedAt = this.#renewedAt = Date.now();
-    // Who has been silent for long is not in the kernel's sets: the rules come first, then those who were forgotten.
-    if (this.#plan.armed.length > 0 && Date.now() - this.#rememberedAt >= REMEMBER_MS) {
-      this.#rememberedAt = Date.now();
-      setImmediate(() => void this.#remember());
-    }
-  }
-  #rememberedAt = 0;
-
-  async #remember(): Promise<void> {
-    try {
-      const seeds = await this.#vpns.livePeers(Date.now() / 1000);
-      if (this.#stopped || this.#standDown) return;
-      this.#firewall.remember({ seeds, connections: this.#plan.armed.some(dependsOnConnections) ? connections() : [] });
-    } catch (error) {
-      const message = `Peers that were silent for long could not be named: ${(error as Error).message}`;
-      this.#sink.emit({ event: "agent.warning", code: "peers_not_named", message: message.slice(0, 500) });
-    }
+    this.#appliedAt = this.#renewedAt = this.#clock.now();
+    // Rules come first, then those whom they might have forgotten.
+    if (this.#plan.armed.length > 0) this.#peers.remember(this.#appliedAt, this.#plan.armed);
   }
 
-  #hitsOf(attack: Attack) {
+  /** Of all lanes that the attack has armed, its own and those of its port that only strangers use. */
+  #hitsOf(attack: Attack, held = this.#plan) {
     if (this.#standDown) return [];
-    return attack.lanes.map((lane) => ({ id: `mit_${nameOf(lane)}`, ...this.#firewall.hits(lane) }));
+    const mitigated = held.byAttack.get(attack.id)?.mitigations.map(({ lane }) => lane) ?? [];
+    return [...new Set([...attack.lanes, ...mitigated])].map((lane) => ({
+      id: `mit_${nameOf(lane)}`,
+      ...this.#firewall.hits(lane),
+    }));
   }
 
   #save(): void {
     this.#quietly(() => {
       this.#options.state.writeBaselines(this.#detector.baselines);
-      this.#options.state.writeAttacks(Date.now(), this.#detector.attacks);
+      this.#saveAttacks();
     });
   }
 

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import net from "node:net";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
+import { EXIT_TROUBLE, Problem } from "./problem.ts";
 
 /**
  * The running agent's local door: one JSON line in, one out. There is one agent in a network namespace, so its socket is named
@@ -21,6 +22,19 @@ export function controlSocket(stateDir: string): string {
     return `${stateDir}/control.sock`;
   }
 }
+
+/** Where to ask the running agent. Only those who may enter its folder may command. */
+export function agentSocket(stateDir: string): string {
+  try {
+    fs.accessSync(RUNTIME_DIR, fs.constants.X_OK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EACCES") throw notAllowed(error);
+  }
+  return controlSocket(stateDir);
+}
+
+const notAllowed = (cause: unknown) =>
+  new Problem("not allowed to ask the agent", "Run as root, or as the agent's user.", EXIT_TROUBLE, cause);
 
 export function serveControl(path: string, handle: (command: Command) => unknown): { close: () => void } {
   fs.rmSync(path, { force: true });
@@ -75,7 +89,9 @@ export function askAgent(path: string, command: Command): Promise<{ ok?: unknown
     socket.setEncoding("utf8");
     socket.setTimeout(5_000, () => {
       socket.destroy();
-      reject(new Error("the agent does not answer"));
+      reject(
+        new Problem("the agent does not answer", "Look at its log; `withdraw --all` then works on the kernel itself."),
+      );
     });
     socket.on("connect", () => socket.write(`${JSON.stringify(command)}\n`));
     socket.on("data", (chunk) => {
@@ -83,7 +99,7 @@ export function askAgent(path: string, command: Command): Promise<{ ok?: unknown
     });
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(undefined);
-      else reject(error);
+      else reject(error.code === "EACCES" || error.code === "EPERM" ? notAllowed(error) : error);
     });
     socket.on("end", () => {
       try {

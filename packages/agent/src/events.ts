@@ -43,6 +43,14 @@ export function eventsOf(
   return events;
 }
 
+/** An attack that ended while no agent was there to see it: what is known of it is as old as its last change. */
+export const endedUnseen = (attack: Attack, at: number): NewEvent => ({
+  event: "attack.ended",
+  at: iso(at),
+  ...measuredFields(attack),
+  ...endedFields(attack, undefined),
+});
+
 export const removed = (attack: Attack, reason: Why, at: number, hits: Hits): NewEvent => ({
   event: "mitigation.removed",
   at: iso(at),

@@ -11,10 +11,11 @@ import {
   observedCounter,
   watchedSet,
 } from "@flowtriq/mitigation/names";
-import { toNftables, toRemoval } from "@flowtriq/mitigation/nftables";
+import { toNftables, toRemoval, toUnhooking } from "@flowtriq/mitigation/nftables";
 import { NO_PLAN, type Plan } from "@flowtriq/mitigation/plan";
 import { seedElements } from "@flowtriq/mitigation/sets";
 import { type LaneId, vpnLane } from "@flowtriq/protocol/lane";
+import { type LaneInKernel, lanesInKernel } from "./kernel.ts";
 import { type CounterValue, ENOENT, NetlinkError, NftSocket } from "./netlink.ts";
 import { Problem } from "./problem.ts";
 import { nft } from "./system.ts";
@@ -46,11 +47,16 @@ export class Firewall {
     return this.#facts.hook;
   }
 
-  /** Loads the table, or rewrites its chains where it stands: learned sets and leases live on. */
-  load(facts: HostFacts = this.#facts): void {
-    this.#facts = this.#checked(facts);
+  /**
+   * Loads the table, or rewrites its chains where it stands: learned sets and leases live on. `rebind` hooks the entry chain to
+   * its interfaces anew, in the same transaction: an ingress hook dies with its device, and a chain that stands keeps its own.
+   */
+  load(facts: HostFacts = this.#facts, { rebind = false } = {}): void {
+    this.#facts = { ...facts, hook: hookOf(facts) };
     this.#lanes = lanesOf(this.#facts.ports);
     const script = toNftables(this.#facts);
+    // On some kernels the chain went with its last device.
+    if (rebind && this.#tried(`${toUnhooking(this.#table)}${script}`)) return;
     try {
       nft(["-f", "-"], script);
     } catch (error) {
@@ -60,21 +66,13 @@ export class Firewall {
     }
   }
 
-  /** The hook that this kernel has, tried without changing anything. */
-  #checked(facts: HostFacts): HostFacts {
+  #tried(script: string): boolean {
     try {
-      nft(["-c", "-f", "-"], toNftables(facts));
-      return facts;
+      nft(["-f", "-"], script);
+      return true;
     } catch (error) {
-      if (facts.hook !== "ingress" || !(error instanceof Problem) || /not (installed|permitted)/.test(error.message))
-        throw error;
-      const older: HostFacts = { ...facts, hook: "prerouting" };
-      try {
-        nft(["-c", "-f", "-"], toNftables(older));
-      } catch {
-        throw error;
-      }
-      return older;
+      if (error instanceof Problem) return false;
+      throw error;
     }
   }
 
@@ -90,14 +88,8 @@ export class Firewall {
 
   /** Counters of all lanes, or undefined when somebody removed the table. */
   counts(): Counts | undefined {
-    let values: ReturnType<NftSocket["counters"]>;
-    try {
-      values = this.#socket.counters();
-    } catch (error) {
-      if (error instanceof NetlinkError && error.errno === ENOENT) return undefined;
-      throw error;
-    }
-    if (values.size === 0) return undefined;
+    const values = this.#counters();
+    if (!values || values.size === 0) return undefined;
     const counts = new Map<LaneId, LaneCount>();
     for (const lane of this.#lanes) {
       const arrived = values.get(arrivedCounter(lane)) ?? NOTHING;
@@ -122,22 +114,42 @@ export class Firewall {
     return this.#socket.last.get(counter)?.packets ?? 0;
   }
 
+  #counters() {
+    try {
+      return this.#socket.counters();
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** Packets and bytes that a lane's mitigation has dropped, or would have. */
   hits(lane: LaneId): CounterValue {
-    const values = this.#socket.counters();
-    const dropped = values.get(droppedCounter(lane)) ?? NOTHING;
-    const observed = values.get(observedCounter(lane)) ?? NOTHING;
+    const values = this.#counters();
+    const dropped = values?.get(droppedCounter(lane)) ?? NOTHING;
+    const observed = values?.get(observedCounter(lane)) ?? NOTHING;
     return { packets: dropped.packets + observed.packets, bytes: dropped.bytes + observed.bytes };
+  }
+
+  /** Every lane with its counters and leases; none when the table is gone. */
+  state(): LaneInKernel[] {
+    return this.exists() ? lanesInKernel(this.#socket) : [];
   }
 
   /** Makes the kernel's leases those of the plan, in one transaction. */
   apply(plan: Plan, leaseSeconds: number): void {
-    this.#socket.lease([
+    const wanted = [
       ...leases(this.#held.armed, plan.armed, armedSet, leaseSeconds),
       ...leases(this.#held.watched, plan.watched, watchedSet, leaseSeconds),
       ...leases(this.#held.firstAid, plan.firstAid, firstAidSet, leaseSeconds),
-    ]);
+    ];
     this.#held = plan;
+    try {
+      this.#socket.lease(wanted);
+    } catch (error) {
+      // Somebody removed the table or a set: the next look sees that, loads it again and calls here once more.
+      if (!isGone(error)) throw error;
+    }
   }
 
   /** Names peers and connections to the kernel that its rules may have forgotten. */
@@ -146,11 +158,11 @@ export class Firewall {
     if (script !== "") nft(["-f", "-"], `${script}\n`);
   }
 
-  /** Lanes that a predecessor left armed. */
-  armedNow(): LaneId[] {
+  /** Lanes that a predecessor left armed or watched. */
+  leasedNow(): LaneId[] {
     const lanes = this.#lanes.filter((lane) => mitigationOf(lane, this.#facts));
-    const names = new Set(this.#socket.leased(lanes.map(armedSet)));
-    return lanes.filter((lane) => names.has(armedSet(lane)));
+    const leases = this.#socket.leases(lanes.flatMap((lane) => [armedSet(lane), watchedSet(lane)]));
+    return lanes.filter((lane) => leases.has(armedSet(lane)) || leases.has(watchedSet(lane)));
   }
 
   remove(): void {
@@ -162,6 +174,25 @@ export class Firewall {
     this.#socket.close();
   }
 }
+
+/** The hook that this kernel has for these rules, tried without changing anything. A Problem when it takes them at none. */
+export function hookOf(facts: HostFacts): HostFacts["hook"] {
+  try {
+    nft(["-c", "-f", "-"], toNftables(facts));
+    return facts.hook;
+  } catch (error) {
+    if (facts.hook !== "ingress" || !(error instanceof Problem) || /not (installed|permitted)/.test(error.message))
+      throw error;
+    try {
+      nft(["-c", "-f", "-"], toNftables({ ...facts, hook: "prerouting" }));
+    } catch {
+      throw error;
+    }
+    return "prerouting";
+  }
+}
+
+const isGone = (error: unknown) => error instanceof NetlinkError && error.errno === ENOENT;
 
 /** Renews what stays, and ends what is no longer wanted. */
 function leases(before: LaneId[], wanted: LaneId[], nameOf: (lane: LaneId) => string, seconds: number) {

@@ -1,104 +1,123 @@
 import fs from "node:fs";
 import { parseArgs } from "node:util";
 import { PcapError } from "@flowtriq/detection/pcap";
-import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
-import { EXIT_CONFIG, Problem } from "./problem.ts";
+import { EXIT_CONFIG, EXIT_TROUBLE, Problem } from "./problem.ts";
+import { type Answer, paintFor, type Style, widthOf } from "./terminal.ts";
+import { COMMON, type CommandName, commandNames, helpOf, NAME, OPTIONS, overview, specOf } from "./usage.ts";
 import { VERSION } from "./version.ts";
 
-const NAME = DEFAULT_BRAND.agentName;
+type Options = { [K in keyof typeof OPTIONS]?: (typeof OPTIONS)[K] extends { value: string } ? string : boolean };
+/** Resolves with what to print, or with nothing when the command has printed as it went. */
+type Command = (operands: string[], options: Options) => Promise<Answer | undefined>;
 
-const HELP = `Usage: ${NAME} <command> [options]
-
-Sees an attack on a VPN concentrator, drops only the attack, and keeps the tunnels up.
-
-  run [--config FILE] [--events FILE]          protect this host until stopped
-  replay FILE [--config FILE] [--json]         run the same decisions on a capture
-  status [--config FILE] [--json]              what the running agent sees and does
-  withdraw ATTACK | --all [--config FILE]      take rules back at once
-  config check FILE [--json]                   say whether a configuration is valid
-  --version, --help
-
-Without --config everything is found on the host, and only observed.
-`;
-
-type Options = { config?: string; events?: string; json?: boolean; all?: boolean };
-const print = (value: unknown) =>
-  process.stdout.write(`${typeof value === "string" ? value : JSON.stringify(value)}\n`);
+/** Standard output as a stream, which a running agent does without. */
+function output(): NodeJS.WriteStream {
+  if (process.stdout.listenerCount("error") === 0) {
+    // Whoever reads may have seen enough: `| head` is no fault.
+    process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => process.exit(code === "EPIPE" ? 0 : EXIT_TROUBLE));
+  }
+  return process.stdout;
+}
+const style = (): Style => ({ width: widthOf(output()), paint: paintFor(output(), process.env) });
+const print = (value: unknown) => output().write(`${typeof value === "string" ? value : JSON.stringify(value)}\n`);
 
 /** Each command loads what it needs: a running agent should hold nothing else in memory. */
-const COMMANDS: Record<string, (operands: string[], options: Options) => Promise<void>> = {
+const COMMANDS: Record<CommandName, Command> = {
   run: async (_, { config, events }) => {
-    const [{ readConfig }, { run }] = [await import("./config.ts"), await import("./run.ts")];
-    const code = await run(readConfig(config), events);
+    const { run } = await import("./run.ts");
+    const code = await run(config, events);
     // Netlink reads still wait in the thread pool; there is nothing left to wait for.
     process.exit(code);
   },
+  status: async (_, { config }) => (await import("./commands.ts")).status(config, style()),
+  rules: async (_, { plan, config, nft }) => (await import("./rules.ts")).rules(plan ?? config, nft === true, style()),
+  doctor: async (_, { config }) => (await import("./doctor.ts")).doctor(config, style()),
+  test: async () => (await import("./self-test.ts")).selfTest(style()),
   replay: async ([file], { config, json }) => {
-    if (file === undefined) throw usage("replay needs a capture file");
     const [{ readConfig }, { replayFile }] = [await import("./config.ts"), await import("./replay.ts")];
-    replayFile(file, config === undefined ? undefined : readConfig(config), json === true, print);
+    replayFile(file!, config === undefined ? undefined : readConfig(config), json === true, print);
+    return undefined;
   },
-  status: async (_, { config, json }) => {
-    const { status } = await import("./commands.ts");
-    print(await status(config, json === true));
+  withdraw: async ([attack], { config, all }) => {
+    if ((attack === undefined) !== (all === true)) throw usage("name an attack, or give --all", "withdraw");
+    return (await import("./commands.ts")).withdraw(attack, config);
   },
-  withdraw: async ([attack], { config, all, json }) => {
-    const { withdraw } = await import("./commands.ts");
-    const done = await withdraw(all ? undefined : (attack ?? missingAttack()), config);
-    print(json ? done : done.words);
-  },
-  config: async ([verb, file], { json }) => {
-    if (verb !== "check" || file === undefined) throw usage("config knows one thing: config check FILE");
+  enroll: async (_, { url, token, config }) => (await import("./commands.ts")).enrollNode(url!, token!, config),
+  "config check": async ([file]) => {
     const { readConfig } = await import("./config.ts");
-    const config = readConfig(file);
-    print(json ? config : `${file} is valid: mode ${config.mode}, ${config.ports?.length ?? "discovered"} ports.`);
+    const config = readConfig(file!);
+    const ports = config.ports ? `${config.ports.length} ports` : "ports as found on the host";
+    return { json: config, text: `${file} is valid: mode ${config.mode}, ${ports}.` };
   },
 };
 
-const usage = (message: string) => new Problem(message, `\`${NAME} --help\` lists the commands.`, EXIT_CONFIG);
-function missingAttack(): never {
-  throw new Problem("name an attack, or give --all", `\`${NAME} status\` lists the attacks.`, EXIT_CONFIG);
+function usage(message: string, command?: CommandName): Problem {
+  const help = command ? `${NAME} ${command} --help` : `${NAME} --help`;
+  return new Problem(message, `\`${help}\` says how it is used.`, EXIT_CONFIG);
 }
 
 async function main(argv: string[]): Promise<void> {
+  // What the self-test starts itself as; no commands of an operator.
+  if (argv[0] === "self-test-inside") return (await import("./self-test-inside.ts")).inside(argv[1]!, argv[2]!);
+  if (argv[0] === "self-test-sender") return (await import("./self-test-inside.ts")).send();
   const { values, positionals } = parse(argv);
-  if (values.version) return void print(VERSION);
-  const [name, ...operands] = positionals;
-  if (values.help || name === undefined) return void process.stdout.write(HELP);
-  const command = COMMANDS[name];
-  if (!command) throw usage(`there is no command ${name}`);
-  await command(operands, values);
+  if (values.version) return void print(values.json ? { version: VERSION } : VERSION);
+  const name = commandNames.find((command) => command.split(" ").every((word, at) => positionals[at] === word));
+  if (!name) {
+    if (positionals.length > 0 && positionals[0] !== "help") throw usage(`there is no command ${positionals[0]}`);
+    return void output().write(overview(style().width));
+  }
+  if (values.help) return void output().write(helpOf(name, style().width));
+  const answer = await COMMANDS[name](operandsOf(name, positionals), allowed(name, values));
+  if (!answer) return;
+  print(values.json ? answer.json : answer.text);
+  process.exitCode = answer.exitCode ?? 0;
 }
 
-function parse(argv: string[]) {
-  try {
-    return parseArgs({
-      args: argv,
-      allowPositionals: true,
-      options: {
-        config: { type: "string", short: "c" },
-        events: { type: "string", short: "e" },
-        json: { type: "boolean" },
-        all: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-        version: { type: "boolean", short: "V" },
+function operandsOf(name: CommandName, positionals: string[]): string[] {
+  const { operands } = specOf(name);
+  const given = positionals.slice(name.split(" ").length);
+  const missing = operands.slice(given.length).find(({ optional }) => !optional);
+  if (missing) throw usage(`${name} needs ${missing.name}`, name);
+  if (given.length > operands.length) throw usage(`${name} has no use for ${given[operands.length]}`, name);
+  return given;
+}
+
+function allowed(name: CommandName, values: Options): Options {
+  const known: readonly string[] = [...specOf(name).options, ...COMMON];
+  const stray = Object.keys(values).find((option) => !known.includes(option));
+  if (stray) throw usage(`${name} has no option --${stray}`, name);
+  const missing = specOf(name).required?.find((option) => values[option] === undefined);
+  if (missing) throw usage(`${name} needs --${missing}`, name);
+  return values;
+}
+
+function parse(argv: string[]): { values: Options; positionals: string[] } {
+  const options = Object.fromEntries(
+    Object.entries(OPTIONS).map(([name, option]) => [
+      name,
+      {
+        type: "value" in option ? ("string" as const) : ("boolean" as const),
+        ...("short" in option ? { short: option.short } : {}),
       },
-    });
+    ]),
+  );
+  try {
+    return parseArgs({ args: argv, allowPositionals: true, options });
   } catch (error) {
     throw usage((error as Error).message);
   }
 }
 
 function fail(error: unknown): never {
-  if (error instanceof Problem) {
-    fs.writeSync(2, `${NAME}: ${error.message}\n${error.remedy}\n`);
-    process.exit(error.exitCode);
-  }
-  if (error instanceof PcapError) {
-    fs.writeSync(2, `${NAME}: ${error.message}\n`);
-    process.exit(EXIT_CONFIG);
-  }
-  throw error;
+  const problem = error instanceof PcapError ? new Problem(error.message, "Give a pcap or pcapng file.", 2) : error;
+  if (!(problem instanceof Problem)) throw error;
+  const { message, remedy, exitCode } = problem;
+  const words = process.argv.includes("--json")
+    ? JSON.stringify({ error: message, remedy })
+    : `${NAME}: ${message}\n${remedy}`;
+  fs.writeSync(2, `${words}\n`);
+  process.exit(exitCode);
 }
 
 await main(process.argv.slice(2)).catch(fail);

@@ -10,6 +10,7 @@ const { symbols: libc } = dlopen("libc.so.6", {
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+  if_nametoindex: { args: [FFIType.ptr], returns: FFIType.u32 },
   madvise: { args: [FFIType.u64, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
 });
 
@@ -31,6 +32,27 @@ export function releaseMemory(): void {
   }
 }
 
+/** The kernel's number of an interface, 0 when there is none of this name. One that is made anew gets another number. */
+export const interfaceIndex = (name: string): number => libc.if_nametoindex(ptr(Buffer.from(`${name}\0`, "latin1")));
+
+const AF_PACKET = 17;
+
+/** A descriptor that sends what is written to it as whole Ethernet frames of one interface, and receives nothing (packet(7)). */
+export function packetSocket(interfaceName: string): number {
+  const fd = libc.socket(AF_PACKET, SOCK_RAW_CLOEXEC, 0);
+  if (fd < 0) throw new NetlinkError("opening a packet socket", EPERM);
+  // Only the self-test needs it, and each symbol costs memory.
+  const { symbols } = dlopen("libc.so.6", {
+    bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  });
+  const address = Buffer.alloc(20);
+  address.writeUInt16LE(AF_PACKET, 0);
+  address.writeInt32LE(interfaceIndex(interfaceName), 4);
+  if (symbols.bind(fd, ptr(address), address.length) !== 0)
+    throw new NetlinkError(`binding to ${interfaceName}`, ENOENT);
+  return fd;
+}
+
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const NETLINK_NETFILTER = 12;
@@ -40,16 +62,16 @@ const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
 const NETLINK_NO_ENOBUFS = 5;
 
-const NLM_REQUEST = 1;
+export const NLM_REQUEST = 1;
 const NLM_ACK = 4;
-const NLM_DUMP = 0x300;
+export const NLM_DUMP = 0x300;
 const NLM_CREATE = 0x400;
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
 
 const SUBSYS_ULOG = 4;
-const SUBSYS_NFTABLES = 10;
-const NFPROTO_INET = 1;
+export const SUBSYS_NFTABLES = 10;
+export const NFPROTO_INET = 1;
 
 export class NetlinkError extends Error {
   readonly errno: number;
@@ -69,7 +91,7 @@ const ERRNO: Record<number, string> = {
   95: "not supported by this kernel",
 };
 
-function open(timeoutMs: number): number {
+export function open(timeoutMs: number): number {
   const fd = libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER);
   if (fd < 0) throw new NetlinkError("opening a netlink socket", EPERM);
   const timeout = Buffer.alloc(16);
@@ -84,7 +106,7 @@ const int32 = (value: number) => {
   buffer.writeInt32LE(value);
   return buffer;
 };
-const be32 = (value: number) => {
+export const be32 = (value: number) => {
   const buffer = Buffer.alloc(4);
   buffer.writeUInt32BE(value);
   return buffer;
@@ -94,10 +116,10 @@ const be64 = (value: bigint) => {
   buffer.writeBigUInt64BE(value);
   return buffer;
 };
-const text = (value: string) => Buffer.from(`${value}\0`, "latin1");
+export const text = (value: string) => Buffer.from(`${value}\0`, "latin1");
 
 const NESTED = 0x8000;
-function attribute(type: number, payload: Buffer): Buffer {
+export function attribute(type: number, payload: Buffer): Buffer {
   const length = 4 + payload.length;
   const buffer = Buffer.alloc((length + 3) & ~3);
   buffer.writeUInt16LE(length, 0);
@@ -107,7 +129,7 @@ function attribute(type: number, payload: Buffer): Buffer {
 }
 const nest = (type: number, children: Buffer[]) => attribute(type | NESTED, Buffer.concat(children));
 
-function message(
+export function message(
   type: number,
   flags: number,
   family: number,
@@ -125,7 +147,7 @@ function message(
 }
 
 /** Walks attributes; `each` gets type, and the payload as a range of the same buffer. */
-function eachAttribute(
+export function eachAttribute(
   buffer: Buffer,
   from: number,
   to: number,
@@ -248,10 +270,12 @@ export class NftSocket {
     this.#receive(last.readUInt32LE(8), "renewing a lease", undefined, first);
   }
 
-  /** Names of the sets that hold a lease now, out of those given. */
-  leased(names: string[]): string[] {
+  /** Seconds that are left of the leases held now, by the names of the sets, out of those given. */
+  leases(names: string[]): Map<string, number> {
     const GETSETELEM = (SUBSYS_NFTABLES << 8) | 13;
-    return names.filter((name) => {
+    const EXPIRATION = 5;
+    const found = new Map<string, number>();
+    for (const name of names) {
       const sequence = this.#sequence++;
       fs.writeSync(
         this.#fd,
@@ -260,15 +284,22 @@ export class NftSocket {
           attribute(2, text(name)),
         ]),
       );
-      let elements = 0;
+      const buffer = this.#buffer;
       this.#receive(sequence, "reading a lease", (start, end) => {
-        eachAttribute(this.#buffer, start + 20, end, (type, from, to) => {
+        eachAttribute(buffer, start + 20, end, (type, from, to) => {
           // An empty set answers with an empty list.
-          if (type === 3) eachAttribute(this.#buffer, from, to, () => elements++);
+          if (type !== 3) return;
+          eachAttribute(buffer, from, to, (_, elementFrom, elementTo) =>
+            eachAttribute(buffer, elementFrom, elementTo, (inner, at) => {
+              if (inner !== EXPIRATION) return;
+              const milliseconds = Number(buffer.readBigUInt64BE(at));
+              found.set(name, Math.max(found.get(name) ?? 0, milliseconds / 1000));
+            }),
+          );
         });
       });
-      return elements > 0;
-    });
+    }
+    return found;
   }
 
   #receive(until: number, what: string, each?: (start: number, end: number) => void, from = until): void {

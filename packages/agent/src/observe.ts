@@ -13,7 +13,8 @@ export class ObservationClock {
     // The first reading in a new second ends the one before.
     if (from && Math.floor(now / SECOND_MS) === Math.floor(from.at / SECOND_MS)) return undefined;
     this.#from = { at: now, counts };
-    if (!from) return undefined;
+    // A clock that was set back leaves a second without a length.
+    if (!from || now <= from.at) return undefined;
     const end = now - (now % SECOND_MS);
     return observe(from.counts, counts, (now - from.at) / SECOND_MS, end, tunnels);
   }

@@ -1,17 +1,20 @@
 import fs from "node:fs";
 import { AgentEvent } from "@flowtriq/protocol/event";
+import { appendLine } from "./append.ts";
 
 /** Events that the service has not acknowledged. Bounded, so that a year without the service does not fill the disk. */
 const MAX_EVENTS = 50_000;
 
 /**
  * Events on disk until they are acknowledged: appended as lines, struck out by lines, emptied when nothing is left. A line cut
- * by a crash is skipped; the event before it was whole.
+ * by a crash is skipped; the event before it was whole. What a full disk refused waits in memory, and is written first as soon
+ * as there is room.
  */
 export class Spool {
   readonly #file: string;
   readonly #pending = new Map<string, AgentEvent>();
-  #fd: number;
+  readonly #unwritten = new Set<AgentEvent>();
+  #fd: number | undefined;
 
   constructor(file: string) {
     this.#file = file;
@@ -20,19 +23,33 @@ export class Spool {
       if (entry?.event) this.#pending.set(entry.event.id, entry.event);
       for (const id of entry?.acknowledged ?? []) this.#pending.delete(id);
     }
-    this.#fd = fs.openSync(file, "a", 0o600);
-    this.#rewrite();
+    try {
+      this.#rewrite();
+    } catch {
+      // A full disk must not keep the agent from starting; what the file holds already is not lost.
+      fs.rmSync(`${file}.new`, { force: true });
+    }
   }
 
   get size(): number {
     return this.#pending.size;
   }
 
-  /** Keeps the event even when the disk refuses it; the caller is told by the exception. */
+  get newest(): AgentEvent | undefined {
+    return [...this.#pending.values()].at(-1);
+  }
+
+  /** Keeps the event even when the disk refuses it; the caller is told by the exception. One that waits already is not added twice. */
   add(event: AgentEvent): void {
+    if (this.#pending.has(event.id)) return;
     this.#pending.set(event.id, event);
-    if (this.#pending.size > MAX_EVENTS) this.#pending.delete(this.#pending.keys().next().value!);
-    fs.writeSync(this.#fd, `${JSON.stringify({ event })}\n`);
+    this.#unwritten.add(event);
+    if (this.#pending.size > MAX_EVENTS) {
+      const [id, oldest] = this.#pending.entries().next().value!;
+      this.#pending.delete(id);
+      this.#unwritten.delete(oldest);
+    }
+    this.#write();
   }
 
   oldest(limit: number): AgentEvent[] {
@@ -44,11 +61,33 @@ export class Spool {
     return events;
   }
 
+  /** Strikes out what the service has taken. A disk that refuses the stroke only means that it is told once more. */
   acknowledge(ids: string[]): void {
-    const known = ids.filter((id) => this.#pending.delete(id));
+    const known = ids.filter((id) => {
+      const event = this.#pending.get(id);
+      if (event) this.#unwritten.delete(event);
+      return this.#pending.delete(id);
+    });
     if (known.length === 0) return;
-    if (this.#pending.size === 0) fs.ftruncateSync(this.#fd, 0);
-    else fs.writeSync(this.#fd, `${JSON.stringify({ acknowledged: known })}\n`);
+    try {
+      if (this.#pending.size === 0) fs.ftruncateSync(this.#open(), 0);
+      else appendLine(this.#open(), `${JSON.stringify({ acknowledged: known })}\n`);
+      this.#write();
+    } catch {
+      // Emptied as soon as all is acknowledged, which needs no room.
+    }
+  }
+
+  #write(): void {
+    for (const event of this.#unwritten) {
+      appendLine(this.#open(), `${JSON.stringify({ event })}\n`);
+      this.#unwritten.delete(event);
+    }
+  }
+
+  #open(): number {
+    this.#fd ??= fs.openSync(this.#file, "a", 0o600);
+    return this.#fd;
   }
 
   #lines(): string[] {
@@ -64,12 +103,11 @@ export class Spool {
     const text = [...this.#pending.values()].map((event) => `${JSON.stringify({ event })}\n`).join("");
     fs.writeFileSync(`${this.#file}.new`, text, { mode: 0o600 });
     fs.renameSync(`${this.#file}.new`, this.#file);
-    fs.closeSync(this.#fd);
-    this.#fd = fs.openSync(this.#file, "a", 0o600);
   }
 
   close(): void {
-    fs.closeSync(this.#fd);
+    if (this.#fd !== undefined) fs.closeSync(this.#fd);
+    this.#fd = undefined;
   }
 }
 

@@ -30,9 +30,10 @@ function stateWith(name: string, content: unknown): StateDir {
 
 test("what was saved is read again", () => {
   const state = new StateDir(fs.mkdtempSync(path.join(os.tmpdir(), "state-")));
-  state.writeAttacks(7, [ATTACK]);
+  const open = { at: 7, attacks: [ATTACK], withdrawn: [], stoodDown: false, events: [] };
+  state.writeAttacks(open);
   state.writeBaselines({ "host:syn": { ...emptyBaseline(), peakPps: 3 } });
-  expect(state.readAttacks()).toEqual({ at: 7, attacks: [ATTACK] });
+  expect(state.readAttacks()).toEqual(open);
   expect(state.readBaselines()).toEqual({ "host:syn": { ...emptyBaseline(), peakPps: 3 } });
 });
 

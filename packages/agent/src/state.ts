@@ -2,13 +2,26 @@ import fs from "node:fs";
 import path from "node:path";
 import { type Baselines, emptyBaseline } from "@flowtriq/detection/baseline";
 import type { Attack } from "@flowtriq/detection/detect";
-import { AttackId } from "@flowtriq/protocol/event";
+import { AgentEvent, AttackId } from "@flowtriq/protocol/event";
 import { LaneId } from "@flowtriq/protocol/lane";
 import { NodePolicy } from "@flowtriq/protocol/policy";
 import { TrafficVerdict } from "@flowtriq/protocol/vector";
 import { EnrollResponse } from "@flowtriq/protocol/wire";
 import * as z from "zod/mini";
 import { Problem } from "./problem.ts";
+
+/**
+ * Attacks that are open, those among them whose rules were taken back, and the events that tell of the last change: written
+ * before these are told, so that a successor tells what its predecessor could not.
+ */
+export type OpenAttacks = {
+  at: number;
+  attacks: Attack[];
+  withdrawn: string[];
+  /** Everything was taken back by hand, until the next start. */
+  stoodDown: boolean;
+  events: AgentEvent[];
+};
 
 /** The agent's folder: what it learned, what it is doing, who it is. Each file is replaced whole, so a crash leaves the old one. */
 export class StateDir {
@@ -44,8 +57,14 @@ export class StateDir {
 
   #write(name: string, value: unknown): void {
     const target = this.file(name);
-    fs.writeFileSync(`${target}.new`, JSON.stringify(value), { mode: 0o600 });
-    fs.renameSync(`${target}.new`, target);
+    try {
+      fs.writeFileSync(`${target}.new`, JSON.stringify(value), { mode: 0o600 });
+      fs.renameSync(`${target}.new`, target);
+    } catch (error) {
+      // Half a file helps nobody, and holds the room that the events need.
+      fs.rmSync(`${target}.new`, { force: true });
+      throw error;
+    }
   }
 
   /** Lanes whose entry is not what it should be, as after a change of its shape, are learned anew. */
@@ -57,15 +76,22 @@ export class StateDir {
     this.#write("baselines.json", baselines);
   }
 
-  /** Attacks that were open when the agent was last seen, with the moment. */
-  readAttacks(): { at: number; attacks: Attack[] } | undefined {
-    const found = this.#read("attacks.json") as { at?: unknown; attacks?: unknown } | undefined;
-    return typeof found?.at === "number" && Array.isArray(found.attacks)
-      ? { at: found.at, attacks: found.attacks.filter(isAttack) }
-      : undefined;
+  /** What the agent was doing when it was last seen. */
+  readAttacks(): OpenAttacks | undefined {
+    const found = this.#read("attacks.json") as Partial<Record<keyof OpenAttacks, unknown>> | undefined;
+    if (typeof found?.at !== "number" || !Array.isArray(found.attacks)) return undefined;
+    return {
+      at: found.at,
+      attacks: found.attacks.filter(isAttack),
+      stoodDown: found.stoodDown === true,
+      withdrawn: Array.isArray(found.withdrawn) ? found.withdrawn.map(String) : [],
+      events: Array.isArray(found.events)
+        ? found.events.flatMap((event) => AgentEvent.safeParse(event).data ?? [])
+        : [],
+    };
   }
-  writeAttacks(at: number, attacks: Attack[]): void {
-    this.#write("attacks.json", { at, attacks });
+  writeAttacks(open: OpenAttacks): void {
+    this.#write("attacks.json", open);
   }
 
   readPolicy(): NodePolicy | undefined {
@@ -81,6 +107,15 @@ export class StateDir {
   }
   writeIdentity(identity: EnrollResponse): void {
     this.#write("node.json", identity);
+  }
+
+  /** The service that this node has enrolled with by hand; a configuration that names one goes before. */
+  readService(): { url: string } | undefined {
+    const found = this.#read("service.json") as { url?: unknown } | undefined;
+    return typeof found?.url === "string" ? { url: found.url } : undefined;
+  }
+  writeService(service: { url: string }): void {
+    this.#write("service.json", service);
   }
 
   /** Made once, so that enrolling again gives the same node. */

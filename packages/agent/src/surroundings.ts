@@ -87,7 +87,7 @@ function addressOf(hex: string): string | undefined {
 }
 
 /** Something on this host tracks connections already; ours alone must not make the kernel begin to. */
-function tracksConnections(): boolean {
+export function tracksConnections(): boolean {
   const [count] = lines("/proc/sys/net/netfilter/nf_conntrack_count");
   return Number(count) > 0;
 }

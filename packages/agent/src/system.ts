@@ -1,6 +1,6 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import fs from "node:fs";
-import { Problem } from "./problem.ts";
+import { notPermitted, Problem } from "./problem.ts";
 
 /** Interfaces of this network namespace, from /proc (sysfs may show another namespace's). */
 export const interfaceNames = (): string[] =>
@@ -71,14 +71,18 @@ export function nft(args: string[], script?: string): string {
     const { code, stderr } = error as { code?: string; stderr?: string };
     if (code === "ENOENT") throw new Problem("nft is not installed", "Install the package nftables.", 1, error);
     const said = (stderr ?? (error as Error).message).trim();
-    if (/Operation not permitted/.test(said)) {
-      throw new Problem(
-        "not permitted to change the kernel's rules",
-        "Run as root, or with CAP_NET_ADMIN and CAP_NET_RAW.",
-        1,
-        error,
-      );
-    }
+    if (/Operation not permitted/.test(said)) throw notPermitted(error);
     throw new Problem(`nft refused: ${said.split("\n").slice(0, 3).join(" / ")}`, "Nothing was changed.", 1, error);
   }
+}
+
+const TOOL_MS = 5_000;
+
+/** What a tool of the system prints, or undefined when it is not installed. One that fails has printed nothing. */
+export function tool(name: string, args: string[]): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile(name, args, { env: toolEnv, encoding: "utf8", timeout: TOOL_MS }, (error, stdout) => {
+      resolve(error && (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : stdout);
+    });
+  });
 }

@@ -77,10 +77,18 @@ export class Uplink {
   #policyError: string | undefined;
   #stopped = false;
   #failures = 0;
+  #reportedAt: number | null = null;
+  #trouble: string | null = null;
   readonly #stream = new AbortController();
 
   constructor(options: UplinkOptions) {
     this.#options = options;
+  }
+
+  /** How the last report went. */
+  get state(): { connected: boolean; lastReportAt: string | null; trouble: string | null } {
+    const lastReportAt = this.#reportedAt === null ? null : iso(this.#reportedAt);
+    return { connected: lastReportAt !== null && this.#trouble === null, lastReportAt, trouble: this.#trouble };
   }
 
   start(): void {
@@ -125,6 +133,7 @@ export class Uplink {
         this.#failures = 0;
       } catch (error) {
         this.#failures++;
+        this.#trouble = (error as Error).message.slice(0, 200);
         if (this.#failures === 3)
           this.#options.onTrouble("service_unreachable", (error as Error).message.slice(0, 400));
         await this.#pause(Math.min(MAX_BACKOFF_MS, 250 * 2 ** this.#failures) * (0.5 + Math.random() / 2));
@@ -149,6 +158,8 @@ export class Uplink {
     const { acknowledged } = ReportResponse.parse(await response.json());
     this.#options.spool.acknowledge(acknowledged);
     this.#observations.splice(0, observations.length);
+    this.#reportedAt = Date.now();
+    this.#trouble = null;
   }
 
   async #listenForEver(): Promise<void> {

@@ -142,6 +142,11 @@ export class Detector {
     return [...this.#live.values()].some(({ attack }) => at - attack.startedAt < BUSY_MS);
   }
 
+  /** The clock was set: the time since the last reading is not known, so nothing may be measured or learned from it. */
+  forgetReading(): void {
+    this.#previous = undefined;
+  }
+
   get baselines(): Baselines {
     return this.#options.baselines;
   }

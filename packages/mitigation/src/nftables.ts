@@ -95,6 +95,10 @@ const OPTIONAL_CHAINS = ["tracked", "untracked_in", "untracked_out"];
 /** Removes everything of ours. */
 export const toRemoval = (table: string): string => `delete table inet ${table}\n`;
 
+/** Takes the entry chain off its interfaces, to be followed by the whole table in the same transaction. */
+export const toUnhooking = (table: string): string =>
+  `flush chain inet ${table} observe\ndelete chain inet ${table} observe\n`;
+
 const isData = (lane: LaneId) => lane.endsWith(":data");
 const isUdp = (port: VpnPort) => port.transport === "udp";
 

@@ -68,6 +68,13 @@ export const AgentConfig = z.strictObject({
     z.record(z.string().check(z.regex(/^\d{1,5}$/)), z.string().check(z.regex(/^[A-Za-z0-9+/]{43}=$/))),
     {},
   ),
+  /** Prometheus metrics over HTTP; absent: none. Whoever can reach the address can read them. */
+  metrics: z.optional(
+    z.strictObject({
+      port: z.int().check(z.minimum(1), z.maximum(65535)),
+      address: z._default(z.union([z.ipv4(), z.ipv6()]), "127.0.0.1"),
+    }),
+  ),
   /** Absent: stand-alone. */
   service: z.optional(
     z.strictObject({
