@@ -60,7 +60,7 @@ test("a damaged lane is forgotten and the others are not", () => {
 test.each([{}, null, 5, { ...ATTACK, lanes: ["nowhere"] }, { ...ATTACK, pps: null }, { ...ATTACK, verdict: "flood" }])(
   "an attack that is none is not taken over: %j",
   (attack) => {
-    expect(stateWith("attacks.json", { at: 1, attacks: [attack, ATTACK] }).readAttacks()).toEqual({
+    expect(stateWith("attacks.json", { at: 1, attacks: [attack, ATTACK] }).readAttacks()).toMatchObject({
       at: 1,
       attacks: [ATTACK],
     });

@@ -48,11 +48,11 @@ test("attacks whose rules stand go on, and those whose rules are gone are told t
     ["mitigation.removed", "atk_gone000000"],
     ["attack.ended", "atk_gone000000"],
   ]);
-  expect(news[1]).toMatchObject({ passedPackets: 6, usersDisconnected: 1 });
+  expect(news[1]).toMatchObject({ passedPackets: 6, usersDisconnected: null });
 });
 
 test("an attack that no rule holds up goes on until counting shows that it is over", () => {
-  const attacks = [attack("atk_reported00", "host:udp"), attack("atk_withdrawn0", "udp:51820:malformed")];
+  const attacks = [attack("atk_reported00", "tcp:443:data"), attack("atk_withdrawn0", "udp:51820:malformed")];
   const { adopted, withdrawn, news } = inherit(
     left({ attacks, withdrawn: ["atk_withdrawn0"] }),
     [],

@@ -15,12 +15,13 @@ export type Pace = {
   admittedPps: number;
   ephemeralOnce?: true;
   ipsecPeers?: true;
+  answeredPeers?: true;
 };
 const USUAL: Pace = { perMinute: 60, burst: 5, addressPps: 50, addressBurst: 250, admittedPps: 20 };
 export const PACES: Record<VpnProtocol | "disguised", Pace> = {
   wireguard: { ...USUAL, perMinute: 15, burst: 2, ephemeralOnce: true },
   // Ten unanswered strangers a second are all that OpenVPN 2.6 can bear, so none comes by chance.
-  openvpn: { perMinute: 30, burst: 3, addressPps: 5, addressBurst: 50, admittedPps: 1 },
+  openvpn: { perMinute: 30, burst: 3, addressPps: 5, addressBurst: 50, admittedPps: 1, answeredPeers: true },
   ike: { ...USUAL, ipsecPeers: true },
   ipsec_nat_t: { ...USUAL, ipsecPeers: true },
   softether: USUAL,
@@ -31,6 +32,8 @@ export const PACES: Record<VpnProtocol | "disguised", Pace> = {
   disguised: { ...USUAL, perMinute: 240, burst: 20 },
 };
 
+/** A peer that the server has met may have its reasons to begin anew many times. */
+const PEER_TRIES_PER_MINUTE = 60;
 /** Second tries that pass in all, whatever the attacker's list of addresses. */
 const SECOND_TRIES_PPS = 500;
 /**
@@ -68,7 +71,10 @@ export function handshakeRules(pace: Pace): { rules: string[]; branches: Branche
       `${saddr} != @met${n} update @${strangers}${n} { ${network} ${STRANGE_ADDRESS} } drop`,
       `${saddr} @met${n} update @${met}${n} { ${network} ${crowd} } drop`,
     ];
-    branches[`peer${n}`] = [...paced, admit];
+    branches[`peer${n}`] = [
+      `update @peer_paced${n} { ${key} limit rate over ${PEER_TRIES_PER_MINUTE}/minute burst ${PEER_TRIES_PER_MINUTE / 3} packets } drop`,
+      admit,
+    ];
     branches[`second${n}`] = [
       ...paced,
       ...budgets("source", "crowd"),
@@ -85,6 +91,8 @@ export function handshakeRules(pace: Pace): { rules: string[]; branches: Branche
       `meta nfproto ${nfproto} add @retry${n} { ${saddr} . udp sport } drop`,
     );
     rules.push(`${saddr} . udp sport @peer${n} goto :peer${n}`, `${saddr} . udp sport @retry${n} goto :second${n}`);
+    // Whose try the server has taken up, and who says it again because the answer was lost.
+    if (pace.answeredPeers) rules.push(`${saddr} . udp sport @answered${n} goto :peer${n}`);
     if (pace.ipsecPeers) rules.push(`${saddr} @ipsec${n} goto :peer${n}`);
   }
   rules.push(

@@ -43,7 +43,7 @@ const UNASKED: FirstAid = { pps: 2_000, burst: 150, above: "mitigate" };
 /** None for what a host that routes or serves may get much of at once. */
 const HOST_FIRST_AID: Partial<Record<HostLaneClass, FirstAid>> = {
   reflected: UNASKED,
-  syn: { pps: 2_500, burst: 150, above: "mitigate" },
+  syn: { pps: 10_000, burst: 1_000, above: "mitigate" },
   synack: UNASKED,
   gre: UNASKED,
   esp: UNASKED,

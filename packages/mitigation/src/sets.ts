@@ -53,6 +53,7 @@ export const learnedSets = ({ greylist }: Pick<HostFacts, "greylist">): string[]
   // What follows is fed by strangers and only while a lane is armed.
   ...both("retry", (address) => timed(`${address} . udp sport`, greylist, RETRY)),
   ...both("paced", (address) => timed(`${address} . udp sport . udp dport`, MANY, "1m")),
+  ...both("peer_paced", (address) => timed(`${address} . udp sport . udp dport`, MANY, "1m")),
   ...both("rude", (address) => timed(`${address} . udp sport . udp dport`, MANY * 4, "1m")),
   ...addresses("tries", MANY, "10s"),
   ...addresses("source", MANY, "10s"),

@@ -98,7 +98,7 @@ function compile(config: AgentConfig, seeds: HostFacts["seeds"]): void {
 const LINE =
   /^ *(table inet fuzz \{|chain [a-z0-9_]+ \{.*|set [a-z0-9_]+ \{.*\}|counter [a-z0-9_]+ \{ \}|limit sampler \{.*\}|\}|(flush|add|delete) (chain|set) inet fuzz [a-z0-9_]+|add element inet fuzz [a-z0-9_]+ \{ [0-9a-fA-F.:/, ]+ \}|)$/;
 const STATEMENT =
-  /^ *(counter|meta|limit|ip|ip6|udp|tcp|icmp|icmpv6|exthdr|ct|iifname|(add|update) @[a-z0-9_]+|@th|goto|accept|drop)( |,|$)/;
+  /^ *(counter|meta|limit|ip|ip6|udp|tcp|icmp|icmpv6|exthdr|ct|numgen|iifname|(add|update) @[a-z0-9_]+|@th|goto|accept|drop)( |,|$)/;
 
 /** Nothing but our own kinds of line, in plain letters, with names inside their quotes, and every brace closed. */
 export function harmless(text: string): void {
