@@ -33,3 +33,7 @@ export const floorOf = (lane: LaneId): Floor => FLOORS[classOf(lane)]!;
 /** Lanes on which every packet comes from somebody who has proved nothing: their rate alone is evidence. */
 export const isStrangerLane = (lane: LaneId): boolean => STRANGERS.has(classOf(lane));
 const STRANGERS = new Set(["unissued", "malformed", "reflected", "synack"]);
+
+/** Genuine traffic of unknown kind: its rate alone is never an attack, however far it rises. */
+export const isOrdinary = (lane: LaneId): boolean => ORDINARY.has(classOf(lane));
+const ORDINARY = new Set(["data", "tcp", "udp"]);
