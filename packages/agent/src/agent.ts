@@ -118,7 +118,7 @@ export class Agent {
       hook: "ingress",
       nflogGroup: config.nflogGroup,
       samplesPerSecond: config.samplesPerSecond,
-      trips: (lane) => this.#detector.threshold(lane),
+      trips: (lane) => this.#detector.threshold(lane).bell,
       seeds: [],
       neverBlock: this.#policy.neverBlock,
     };
@@ -247,7 +247,7 @@ export class Agent {
   /** `seeds`: peers that are genuine before the kernel has seen a packet of theirs; only a table that is empty needs them. */
   #load(seeds: HostFacts["seeds"] = []): void {
     this.#firewall.load({ ...this.#facts, seeds });
-    this.#tripsInKernel = new Map(this.#firewall.lanes.map((lane) => [lane, this.#detector.threshold(lane).pps]));
+    this.#tripsInKernel = new Map(this.#firewall.lanes.map((lane) => [lane, this.#detector.threshold(lane).bell.pps]));
   }
 
   /** Takes over what a predecessor left armed, under the same attack ids, so that protection has no gap. */
@@ -356,7 +356,7 @@ export class Agent {
   /** Have learned thresholds left those in the kernel by a quarter? */
   #tripsMoved(): boolean {
     return this.#firewall.lanes.some((lane) => {
-      const wanted = this.#detector.threshold(lane).pps;
+      const wanted = this.#detector.threshold(lane).bell.pps;
       const held = this.#tripsInKernel.get(lane) ?? 0;
       return wanted > held * 1.25 || wanted < held * 0.75;
     });

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import type { Baselines } from "@flowtriq/detection/baseline";
+import { Baselines } from "@flowtriq/detection/baseline";
 import type { Attack } from "@flowtriq/detection/detect";
 import { NodePolicy } from "@flowtriq/protocol/policy";
 import { EnrollResponse } from "@flowtriq/protocol/wire";
@@ -45,8 +45,7 @@ export class StateDir {
   }
 
   readBaselines(): Baselines {
-    const found = this.#read("baselines.json");
-    return typeof found === "object" && found !== null ? (found as Baselines) : {};
+    return Baselines.from(this.#read("baselines.json"));
   }
   writeBaselines(baselines: Baselines): void {
     this.#write("baselines.json", baselines);

@@ -1,3 +1,4 @@
+import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector, type DetectorOptions } from "@flowtriq/detection/detect";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
 import { hostLane, type LaneId, vpnLane } from "@flowtriq/protocol/lane";
@@ -26,7 +27,7 @@ export function warmUp(options: DetectorOptions): void {
 const OPENINGS: Record<string, number[]> = { wireguard: [1, 0, 0, 0], openvpn: [0x38, 1] };
 
 function run(options: DetectorOptions, lane: LaneId, build: (n: number) => Uint8Array): void {
-  const detector = new Detector({ ...options, baselines: {}, newId: () => "atk_warm_up" });
+  const detector = new Detector({ ...options, baselines: new Baselines(), newId: () => "atk_warm_up" });
   for (let n = 0; n < PACKETS; n++) {
     const packet = readPacket(build(n), LINK.raw);
     if (packet) detector.sample(n, lane, packet);

@@ -100,6 +100,8 @@ function reconnectStorm(summary: Summary, candidates: Candidate[]): Classificati
   const open = candidates.find(({ picture }) => STORM_KINDS.has(picture.samples[0]!.kind));
   const failed = open?.picture.packets ?? 0;
   if (isUnfinished(summary)) return undefined;
+  const { comeback } = summary.course ?? {};
+  if (open && comeback !== undefined && !isForged(open.picture)) return storm(sure(CERTAIN / 2), [comeback]);
   const valid = open && open.picture.mac1Checked >= 10 && open.picture.mac1Valid === open.picture.mac1Checked;
   if (opened >= STORM_CLIENTS && opened >= failed && summary.distinctSources >= STORM_CLIENTS) {
     return storm(sure((CERTAIN * (opened - failed)) / opened), [
@@ -112,6 +114,9 @@ function reconnectStorm(summary: Summary, candidates: Candidate[]): Classificati
     `${open.picture.sources} sources with the spread of real clients`,
   ]);
 }
+
+/** Nobody who knows the server sends a false mac1. */
+const isForged = ({ mac1Checked, mac1Valid }: Picture) => mac1Checked >= 5 && mac1Valid < mac1Checked * 0.7;
 
 const storm = (margin: Margin, evidence: string[]): Classification => ({
   vector: null,

@@ -1,40 +1,91 @@
 import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
-import type { Course } from "./features.ts";
-import type { LaneCount, Readings } from "./readings.ts";
-import { classOf, isOrdinary } from "./thresholds.ts";
+import type { Comeback } from "./comeback.ts";
+import type { Course, Summary } from "./features.ts";
+import { handshakesOf, portsOfServer } from "./handshakes.ts";
+import { endpoint } from "./lanes.ts";
+import type { Counts, Readings } from "./readings.ts";
+import type { Suspicion } from "./suspicion.ts";
+import { classOf, FLAGRANT, isOrdinary } from "./thresholds.ts";
 import { fallbackVerdict } from "./verdict.ts";
 
-/** So far above its threshold, and so many packets, nobody waits for a lane's traffic to last. */
-const FLAGRANT = { factor: 10, packets: 1_000, unfinished: 0.02 };
 /** A server needs this long to finish handshakes that it has taken: one round trip for WireGuard, several for the others. */
 const PATIENCE_MS = { wireguard: 250, other: 1_000 };
+/**
+ * Where nobody counts tunnels, a server that answers nothing may be down, and who asks be its clients. They show themselves by
+ * asking again: after 5 s (WireGuard) or sooner, from the same port.
+ */
+const SILENT_MS = 7_500;
+const REPEATS = { least: 3, share: 0.01 };
+/** Of the handshakes so many from known peers, and the crowd is ours. */
+const KNOWN_SHARE = 0.5;
 
-export type CourseOptions = {
+export type Asked = {
   at: number;
-  lane: LaneId;
-  /** When it was first suspected, and the lane's counters at the last reading before that. */
-  since: number;
-  before: LaneCount | undefined;
+  suspicion: Suspicion;
   thresholdPps: number;
+  comeback: Comeback | undefined;
   ports: readonly VpnPort[];
 };
 
-/** What the counters say of a suspected lane; undefined while they say too little. */
-export function courseOf(readings: Readings, options: CourseOptions): Course | undefined {
-  const { at, lane, since, before, thresholdPps, ports } = options;
-  const now = readings.of(lane);
+/** What the counters say of a suspected lane: undefined while they say nothing, `unripe` while they may yet say otherwise. */
+export function courseOf(readings: Readings, asked: Asked): Course | "unripe" | undefined {
+  const { at, suspicion, thresholdPps, comeback, ports } = asked;
+  const { lane, since } = suspicion;
   const pps = readings.rates.get(lane)?.pps;
+  const before = suspicion.before?.get(lane);
+  const now = readings.of(lane);
   if (!before || !now || pps === undefined) return undefined;
   const packets = now.packets - before.packets;
   const times = pps / thresholdPps;
   const flagrant = packets >= FLAGRANT.packets && times >= FLAGRANT.factor;
   if (classOf(lane) !== "handshake") return flagrant && !isOrdinary(lane) ? { pps, times } : undefined;
-  const finished = now.finished - before.finished;
+  const { finished, sent, known } = answersSince(readings, lane, suspicion.before!, ports);
   const wireguard = fallbackVerdict(lane, ports) === "wireguard_handshake_flood";
   const ripe = at - since >= (wireguard ? PATIENCE_MS.wireguard : PATIENCE_MS.other);
   // No server finishes thousands in milliseconds; but that it finishes hardly any of so many is seen at once.
   if (!ripe && !(flagrant && finished < packets * FLAGRANT.unfinished)) return undefined;
-  return { pps, times, handshakes: { opened: packets, finished } };
+  const course: Course = { pps, times, handshakes: { opened: packets, finished } };
+  if (comeback && comeback.pps >= pps) return { ...course, comeback: comeback.words };
+  if (known !== undefined && known >= packets * KNOWN_SHARE)
+    return {
+      ...course,
+      comeback: `${known} of ${packets} handshakes come from peers that the server has answered before`,
+    };
+  const silent = sent === undefined ? finished === 0 : sent === 0;
+  if (!silent || flagrant || readings.tunnels !== null) return course;
+  if (at - since < SILENT_MS) return "unripe";
+  const repeats = repeatsOf(suspicion.summary);
+  if (repeats < Math.max(REPEATS.least, suspicion.summary.kept.length * REPEATS.share)) return course;
+  return {
+    ...course,
+    comeback: `the server sends nothing, and its clients ask again: ${repeats} did among the samples`,
+  };
+}
+
+/** What a server answered, and how many known peers asked it, since an earlier reading. */
+function answersSince(readings: Readings, lane: LaneId, before: Counts, ports: readonly VpnPort[]) {
+  const server = portsOfServer(lane, ports);
+  const then = handshakesOf(before, lane, server);
+  const now = handshakesOf(readings.latest?.counts ?? before, lane, server);
+  const difference = (a: number | undefined, b: number | undefined) =>
+    a === undefined || b === undefined ? undefined : Math.max(0, b - a);
+  return {
+    finished: difference(then?.finished, now?.finished) ?? 0,
+    sent: difference(then?.sent, now?.sent),
+    known: difference(then?.known, now?.known),
+  };
+}
+
+/** Samples whose sender had asked before, from the same port. */
+function repeatsOf({ kept }: Summary): number {
+  const asked = new Set<number | string>();
+  let repeats = 0;
+  for (const { source, sourcePort } of kept) {
+    const sender = endpoint(source, sourcePort);
+    if (asked.has(sender)) repeats++;
+    asked.add(sender);
+  }
+  return repeats;
 }
 
 /**
@@ -44,14 +95,15 @@ export function courseOf(readings: Readings, options: CourseOptions): Course | u
 export function courseSince(
   readings: Readings,
   lanes: readonly LaneId[],
-  started: ReadonlyMap<LaneId, LaneCount>,
-  thresholdPps: (lane: LaneId) => number,
+  started: ReadonlyMap<LaneId, Counts>,
+  options: { thresholdPps: (lane: LaneId) => number; ports: readonly VpnPort[] },
 ): Course | undefined {
   const lane = lanes.find((candidate) => classOf(candidate) === "handshake");
-  if (!lane) return undefined;
-  const [now, start, rate] = [readings.of(lane), started.get(lane), readings.rates.get(lane)];
+  const before = lane && started.get(lane);
+  if (!before) return undefined;
+  const [now, start, rate] = [readings.of(lane), before.get(lane), readings.rates.get(lane)];
   if (!now || !start || !rate) return undefined;
   const opened = now.packets - start.packets - (now.dropped - start.dropped);
-  const times = rate.pps / thresholdPps(lane);
-  return { pps: rate.pps, times, handshakes: { opened, finished: now.finished - start.finished } };
+  const { finished } = answersSince(readings, lane, before, options.ports);
+  return { pps: rate.pps, times: rate.pps / options.thresholdPps(lane), handshakes: { opened, finished } };
 }

@@ -1,14 +1,17 @@
 import { type LaneId, portOf, type VpnPort } from "@flowtriq/protocol/lane";
 import type { Policy } from "@flowtriq/protocol/policy";
-import { type Attack, type Change, LiveAttack, type Scene } from "./attack.ts";
-import { type Baselines, emptyBaseline, learn, normal } from "./baseline.ts";
+import { type Attack, type Change, LiveAttack, type Metric, type Scene } from "./attack.ts";
+import type { Baselines } from "./baseline.ts";
 import type { Classification } from "./classify.ts";
+import { type Comeback, Comebacks } from "./comeback.ts";
 import { courseOf } from "./course.ts";
 import { type SampleContext, Summary } from "./features.ts";
+import { type Limit, Limits } from "./limits.ts";
 import type { Packet } from "./packet.ts";
-import { type Counts, type LaneCount, type LaneRate, Readings } from "./readings.ts";
+import { type Counts, type LaneRate, type Reading, Readings } from "./readings.ts";
+import { Starvations } from "./starvation.ts";
 import { judge, Suspicion } from "./suspicion.ts";
-import { floorOf } from "./thresholds.ts";
+import { classOf } from "./thresholds.ts";
 import { fallbackVerdict } from "./verdict.ts";
 
 export type { Attack, Change } from "./attack.ts";
@@ -34,15 +37,18 @@ export class Detector {
   readonly #readings = new Readings();
   readonly #suspicions = new Map<LaneId, Suspicion>();
   readonly #live = new Map<string, LiveAttack>();
-  /** Rates at which a lane's bell was silenced, because what rang it was genuine. */
-  readonly #silenced = new Map<LaneId, number>();
+  readonly #limits: Limits;
+  readonly #comebacks = new Comebacks();
+  readonly #starvations: Starvations;
 
   constructor(options: DetectorOptions) {
     this.#options = options;
+    this.#limits = new Limits(options.policy, options.baselines);
+    this.#starvations = new Starvations(options.ports);
   }
 
   set policy(policy: Policy) {
-    this.#options = { ...this.#options, policy };
+    this.#limits.policy = policy;
   }
 
   get attacks(): Attack[] {
@@ -67,19 +73,9 @@ export class Detector {
     return this.#options.baselines;
   }
 
-  /** The rate at which the kernel should wake us for this lane, and the rates above which it is looked at. */
-  threshold(lane: LaneId): { pps: number; bps: number; burst: number } {
-    const { policy, baselines } = this.#options;
-    const floor = floorOf(lane);
-    const manual = policy.thresholdsPps[lane];
-    const usual = normal(baselines[lane]);
-    const pps = manual ?? Math.max(floor.pps, usual.pps * policy.sensitivity);
-    const bell = Math.max(pps, this.#silenced.get(lane) ?? 0);
-    return {
-      pps: Math.round(bell),
-      bps: Math.round(Math.max(floor.bps, usual.bps * policy.sensitivity)),
-      burst: Math.max(floor.burst, Math.min(10_000, Math.round(bell * 0.005))),
-    };
+  /** The rates above which a lane is looked at, and when the kernel should wake us for it. */
+  threshold(lane: LaneId): Limit {
+    return this.#limits.of(lane);
   }
 
   /** Takes over attacks that a predecessor was mitigating. */
@@ -97,7 +93,8 @@ export class Detector {
       if (live.attack.lanes.includes(lane)) return [];
     }
     let suspicion = this.#suspicions.get(lane);
-    if (!suspicion || suspicion.isForgotten(at)) suspicion = this.#suspect(at, lane, this.#readings.of(lane));
+    if (!suspicion && this.#limits.isDeaf(at, lane)) return [];
+    if (!suspicion || suspicion.isForgotten(at)) suspicion = this.#suspect(at, lane, this.#readings.latest?.counts);
     suspicion.add(at, packet);
     return this.#judge(at, suspicion, false);
   }
@@ -105,7 +102,13 @@ export class Detector {
   /** Cumulative counters of all lanes, and live tunnels (null: nobody can tell). */
   count(at: number, counts: Counts, tunnels: number | null): Change[] {
     const before = this.#readings.latest;
+    this.#leap(this.#readings.leap(at));
+    this.#limits.at = at;
     if (!this.#readings.take(at, counts, tunnels) || !before) return [];
+    const { ports } = this.#options;
+    const seconds = (at - before.at) / 1000;
+    this.#comebacks.take(seconds, this.#readings, ports);
+    this.#starvations.take(seconds, counts, (lane) => this.#isCalm(lane));
     const changes: Change[] = [];
     const scene = this.#scene();
     for (const live of this.#live.values()) {
@@ -113,62 +116,115 @@ export class Detector {
       if (found.at(-1)?.kind === "ended") this.#live.delete(live.attack.target);
       changes.push(...found);
     }
-    for (const [lane, rate] of this.#readings.rates) {
-      changes.push(...this.#watch(at, lane, rate, before.at, before.counts.get(lane)));
+    for (const [lane, rate] of this.#readings.rates) changes.push(...this.#watch(at, lane, rate, before));
+    for (const { lane, words } of this.#starvations.starving(at, (asked) => this.#comebackOn(asked))) {
+      if (this.#isCalm(lane)) changes.push(...this.#starve(at, lane, words, before.counts));
     }
     return changes;
   }
 
-  #scene(): Scene {
-    const { ports, policy } = this.#options;
-    const threshold = (lane: LaneId) => this.threshold(lane);
-    return { readings: this.#readings, ports, quietSeconds: policy.quietSeconds, threshold };
+  #isCalm(lane: LaneId): boolean {
+    return !this.#suspicions.has(lane) && !this.#live.get(targetOf(lane))?.attack.lanes.includes(lane);
   }
 
-  #suspect(at: number, lane: LaneId, before: LaneCount | undefined, overSince?: number): Suspicion {
+  #comebackOn(lane: LaneId): Comeback | undefined {
+    return this.#comebacks.of(lane, this.#readings, this.#limits, this.#options.ports);
+  }
+
+  /** The clock was set, or the host slept: an attack goes on where it was, a suspicion is formed anew. */
+  #leap(milliseconds: number): void {
+    if (milliseconds === 0) return;
+    this.#suspicions.clear();
+    this.#starvations.forget();
+    for (const live of this.#live.values()) live.leap(milliseconds);
+  }
+
+  #scene(): Scene {
+    const { quietSeconds } = this.#limits.policy;
+    const { ports } = this.#options;
+    return { readings: this.#readings, limits: this.#limits, starvations: this.#starvations, ports, quietSeconds };
+  }
+
+  #suspect(at: number, lane: LaneId, before: Counts | undefined, overSince?: number): Suspicion {
     const suspicion = new Suspicion(at, lane, this.#options.samples, before, overSince);
     this.#suspicions.set(lane, suspicion);
     return suspicion;
   }
 
   #judge(at: number, suspicion: Suspicion, counted: boolean): Change[] {
-    const { lane, since, before } = suspicion;
+    const { lane } = suspicion;
     const rate = this.#readings.rates.get(lane);
-    const thresholdPps = this.threshold(lane).pps;
+    const limit = this.threshold(lane);
     const { ports } = this.#options;
-    const course = counted ? courseOf(this.#readings, { at, lane, since, before, thresholdPps, ports }) : undefined;
-    const judgement = judge(suspicion, { at, rate, thresholdPps, counted, course });
+    const comeback = classOf(lane) === "handshake" ? this.#comebackOn(lane) : undefined;
+    const asked = { at, suspicion, thresholdPps: limit.pps, comeback, ports };
+    const course = counted ? courseOf(this.#readings, asked) : undefined;
+    const judgement = judge(suspicion, { at, rate, limit, counted, course, comeback });
     if (judgement === "wait") return [];
-    if (judgement !== "ordinary") return this.#open(at, suspicion, judgement);
+    if (judgement !== "ordinary") return this.#trip(at, suspicion, judgement);
     if (rate) {
-      this.#silenced.set(lane, rate.pps * 1.5);
+      this.#limits.silence(at, lane, rate);
       this.#suspicions.delete(lane);
     }
     return [];
   }
 
-  #open(at: number, suspicion: Suspicion, verdict: Classification): Change[] {
+  #trip(at: number, suspicion: Suspicion, verdict: Classification): Change[] {
     const { lane, since, before, summary } = suspicion;
-    const target = targetOf(lane);
     this.#suspicions.delete(lane);
+    const rate = this.rates.get(lane);
+    const limit = this.threshold(lane);
+    const metric = rate && rate.bps > limit.bps && rate.pps <= limit.pps ? "bps" : "pps";
+    const unseen = summary.samples === 0 && rate;
+    return this.#open(at, {
+      lane,
+      metric,
+      since,
+      before,
+      summary,
+      rate: this.#rateSince(suspicion),
+      verdict: verdict.verdict ?? fallbackVerdict(lane, this.#options.ports),
+      confidence: verdict.vector === null ? 0.5 : verdict.confidence,
+      evidence: unseen ? [counted(rate, limit)] : verdict.evidence,
+    });
+  }
+
+  /** Nobody has seen a packet of it: the counters alone say that a server's places are taken. */
+  #starve(at: number, lane: LaneId, evidence: string[], before: Counts): Change[] {
+    return this.#open(at, {
+      lane,
+      metric: "unfinished",
+      since: at,
+      before,
+      summary: new Summary(this.#options.samples),
+      rate: this.rates.get(lane) ?? { pps: 0, bps: 0 },
+      verdict: "handshake_starvation",
+      confidence: STARVING_CONFIDENCE,
+      evidence,
+    });
+  }
+
+  #open(at: number, found: Found): Change[] {
+    const { lane, since, before, summary, metric } = found;
+    const target = targetOf(lane);
     const known = this.#live.get(target);
-    if (known) return known.join(at, lane, before, this.#scene());
-    const { pps, bps } = this.#rateSince(suspicion);
+    if (known) return known.join(at, found, this.#scene());
     const { tunnels } = this.#readings;
+    const pps = Math.round(found.rate.pps);
     const attack: Attack = {
       id: this.#options.newId(),
       target,
       lanes: [lane],
-      verdict: verdict.verdict ?? fallbackVerdict(lane, this.#options.ports),
-      confidence: verdict.vector === null ? 0.5 : verdict.confidence,
-      evidence: verdict.evidence,
+      verdict: found.verdict,
+      confidence: found.confidence,
+      evidence: found.evidence,
       firstPacketAt: since,
       trippedAt: since,
       startedAt: at,
       lastSeenAt: at,
       thresholdPps: this.threshold(lane).pps,
       pps,
-      bps,
+      bps: Math.round(found.rate.bps),
       passedPps: pps,
       // Measured, never guessed: the rate so far comes from a few samples.
       peakPps: 0,
@@ -179,6 +235,7 @@ export class Detector {
       tunnelsLowest: tunnels,
       tunnels,
       classified: false,
+      metrics: { [lane]: metric },
     };
     const live = new LiveAttack(attack, summary, at, this.#readingSince(since, lane));
     live.countFrom(lane, before);
@@ -204,26 +261,41 @@ export class Detector {
   }
 
   /** Looks at one lane's rate: learns it, or keeps an eye on it. */
-  #watch(at: number, lane: LaneId, rate: LaneRate, since: number, before: LaneCount | undefined): Change[] {
+  #watch(at: number, lane: LaneId, rate: LaneRate, before: Reading): Change[] {
     if (this.#live.get(targetOf(lane))?.attack.lanes.includes(lane)) return [];
-    const threshold = this.threshold(lane);
-    const over = rate.pps > threshold.pps || rate.bps > threshold.bps;
+    const limit = this.threshold(lane);
+    const over = rate.pps > limit.pps || rate.bps > limit.bps;
     const suspicion = this.#suspicions.get(lane);
     if (suspicion) {
-      suspicion.overSince = over ? (suspicion.overSince ?? since) : undefined;
+      suspicion.overSince = over ? (suspicion.overSince ?? before.at) : undefined;
       if (suspicion.isForgotten(at) && !over) this.#suspicions.delete(lane);
       return over ? this.#judge(at, suspicion, true) : [];
     }
-    if (over) {
-      // Over without a trip: few large packets, or samples that another lane's flood used up.
-      this.#suspect(at, lane, before, since);
-    } else {
-      const { baselines } = this.#options;
-      baselines[lane] = learn(baselines[lane] ?? emptyBaseline(), rate.pps, rate.bps, (at - since) / 1000);
-    }
+    // Over without a trip: few large packets, or samples that another lane's flood used up.
+    if (over) this.#suspect(at, lane, before.counts, before.at);
+    else this.baselines.learn(at, lane, rate, (at - before.at) / 1000);
     return [];
   }
 }
+
+/** What an attack is opened with. */
+type Found = Pick<Attack, "verdict" | "confidence" | "evidence"> & {
+  lane: LaneId;
+  metric: Metric;
+  since: number;
+  /** The last reading of all counters before it. */
+  before: Counts | undefined;
+  summary: Summary;
+  rate: { pps: number; bps: number };
+};
+
+/** Counters see that places are taken, not by whom. */
+const STARVING_CONFIDENCE = 0.8;
+
+/** What counters say of an attack that no sample was seen of. */
+const counted = (rate: LaneRate, limit: Limit): string =>
+  `counted: ${Math.round(rate.pps)} packets and ${(rate.bps / 1e6).toFixed(1)} Mbit a second, where ${limit.pps} packets ` +
+  `and ${(limit.bps / 1e6).toFixed(1)} Mbit are the threshold; no packet of them was sampled`;
 
 function targetOf(lane: LaneId): string {
   const port = portOf(lane);

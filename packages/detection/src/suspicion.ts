@@ -1,9 +1,11 @@
 import type { LaneId } from "@flowtriq/protocol/lane";
 import { type Classification, classify } from "./classify.ts";
+import type { Comeback } from "./comeback.ts";
 import { type Course, type SampleContext, Summary } from "./features.ts";
+import type { Limit } from "./limits.ts";
 import type { Packet } from "./packet.ts";
-import type { LaneCount, LaneRate } from "./readings.ts";
-import { classOf, isOrdinary, isStrangerLane } from "./thresholds.ts";
+import type { Counts, LaneRate } from "./readings.ts";
+import { classOf, FLAGRANT, isOrdinary, isStrangerLane } from "./thresholds.ts";
 
 /** Samples after which a lane of strangers is judged: enough to tell a flood from one lost session, few enough for milliseconds. */
 const SAMPLES_TO_OPEN = 12;
@@ -20,6 +22,8 @@ const UNRECOGNISED_FACTOR = 3;
 const LONE_SESSION_PPS = 25_000;
 /** As many senders, or sessions, as one household has. */
 const FEW = 3;
+/** So many samples are consecutive packets, since the kernel hands them all up; later ones are fewer than came. */
+const CONSECUTIVE = 64;
 
 /** A lane whose bell rang, or whose rate was read above its threshold, while nobody knows yet what it is. */
 export class Suspicion {
@@ -30,10 +34,10 @@ export class Suspicion {
   readonly summary: Summary;
   /** Since when its rate has been above the threshold, if it is. */
   overSince: number | undefined;
-  /** The lane's counters at the last reading before it. */
-  readonly before: LaneCount | undefined;
+  /** The last reading of all counters before it. */
+  readonly before: Counts | undefined;
 
-  constructor(at: number, lane: LaneId, context: SampleContext, before: LaneCount | undefined, overSince?: number) {
+  constructor(at: number, lane: LaneId, context: SampleContext, before: Counts | undefined, overSince?: number) {
     this.lane = lane;
     this.since = at;
     this.last = at;
@@ -55,24 +59,44 @@ export class Suspicion {
 /** `wait`: nobody can say yet. `ordinary`: it lasts and is none. Otherwise an attack, and what it was taken for. */
 export type Judgement = "wait" | "ordinary" | Classification;
 
+export type Seen = {
+  at: number;
+  rate: LaneRate | undefined;
+  limit: Limit;
+  /** A reading is the reason to judge, rather than a sample. */
+  counted: boolean;
+  course: Course | "unripe" | undefined;
+  comeback: Comeback | undefined;
+};
+
 /** Is what tripped a lane an attack? Asked at each sample, and at each reading of the counters while the lane is over. */
-export function judge(
-  suspicion: Suspicion,
-  seen: { at: number; rate: LaneRate | undefined; thresholdPps: number; counted: boolean; course: Course | undefined },
-): Judgement {
-  const { at, rate, counted } = seen;
-  const sustained = suspicion.overSince !== undefined && at - suspicion.overSince >= SUSTAINED_MS;
-  const pps = rate?.pps ?? 0;
-  return isStrangerLane(suspicion.lane)
-    ? judgeStrangers(suspicion, { pps, thresholdPps: seen.thresholdPps, counted, sustained })
-    : judgeMixed(suspicion, { pps, thresholdPps: seen.thresholdPps, course: seen.course, sustained });
+export function judge(suspicion: Suspicion, seen: Seen): Judgement {
+  const { lane, overSince } = suspicion;
+  if (seen.course === "unripe") return "wait";
+  const reached = Math.max(seen.rate?.pps ?? 0, sampledPps(suspicion, seen.limit));
+  // The bell of a lane whose usual rate is known rings below its threshold.
+  if (!seen.counted && reached < seen.limit.pps) return "wait";
+  const sustained = overSince !== undefined && seen.at - overSince >= SUSTAINED_MS;
+  if (isStrangerLane(lane)) return judgeStrangers(suspicion, seen, sustained);
+  if (!seen.counted && classOf(lane) === "handshake" && mustBeCounted(suspicion, seen, reached)) return "wait";
+  return judgeMixed(suspicion, seen, seen.course, sustained);
 }
 
-function judgeStrangers(
-  { lane, summary }: Suspicion,
-  seen: { pps: number; thresholdPps: number; counted: boolean; sustained: boolean },
-): Judgement {
-  const { pps, thresholdPps, counted, sustained } = seen;
+/** Rate of a lane whose bell rings: what overflows it came on top. */
+function sampledPps({ summary, since, last }: Suspicion, { bell }: Limit): number {
+  const { samples } = summary;
+  return bell.pps + (samples < 2 || samples > CONSECUTIVE ? 0 : ((samples - 1) * 1000) / Math.max(1, last - since));
+}
+
+/** A crowd that comes back looks like a flood in samples: only what the server makes of it tells, or a rate beyond any crowd's. */
+function mustBeCounted({ summary }: Suspicion, { limit, comeback }: Seen, pps: number): boolean {
+  if (comeback && comeback.pps >= pps) return true;
+  // WireGuard's handshakes prove themselves by their mac1.
+  return summary.mac1Checks === 0 && pps < limit.pps * FLAGRANT.factor;
+}
+
+function judgeStrangers({ lane, summary }: Suspicion, seen: Seen, sustained: boolean): Judgement {
+  const { counted, limit } = seen;
   const unseen = counted && sustained && summary.samples === 0;
   if (!unseen && (summary.samples < SAMPLES_TO_OPEN || (!counted && !isTurn(summary.samples)))) return "wait";
   const verdict = classify(summary);
@@ -80,7 +104,7 @@ function judgeStrangers(
   // that reads as ordinary traffic may be that: both must be loud, or last.
   const sessions = classOf(lane) === "unissued" ? summary.distinctReceiverIndices : summary.distinctSources;
   const few = !unseen && summary.distinctSources <= FEW && sessions <= FEW;
-  const loud = pps > Math.max(LONE_SESSION_PPS, thresholdPps);
+  const loud = (seen.rate?.pps ?? 0) > Math.max(LONE_SESSION_PPS, limit.pps);
   const lasts = sustained && (few ? classOf(lane) !== "unissued" && verdict.vector !== null : true);
   return (few || verdict.vector === null) && !loud && !lasts ? "wait" : verdict;
 }
@@ -88,18 +112,21 @@ function judgeStrangers(
 /** Lanes that carry genuine traffic too. */
 function judgeMixed(
   { lane, summary }: Suspicion,
-  seen: { pps: number; thresholdPps: number; course: Course | undefined; sustained: boolean },
+  seen: Seen,
+  course: Course | undefined,
+  sustained: boolean,
 ): Judgement {
-  const { pps, thresholdPps, course, sustained } = seen;
+  const { limit, rate } = seen;
   const enough = summary.samples >= SAMPLES_TO_JUDGE;
   if (course) summary.course = course;
   if (!sustained && !(enough && (course || summary.samples % SAMPLES_TO_JUDGE === 0))) return "wait";
   const verdict = classify(summary);
-  const quick = enough && verdict.vector !== null && verdict.confidence >= SURE;
-  const loud = sustained && pps > thresholdPps * UNRECOGNISED_FACTOR && summary.samples >= SAMPLES_TO_OPEN;
-  const known = sustained && verdict.vector !== null && verdict.confidence >= SURE;
-  const attack = verdict.verdict !== "reconnect_storm" && (quick || known || (loud && !isOrdinary(lane)));
-  if (attack) return verdict;
+  const sure = verdict.vector !== null && verdict.confidence >= SURE;
+  const times = Math.max((rate?.pps ?? 0) / limit.pps, summary.samples === 0 ? (rate?.bps ?? 0) / limit.bps : 0);
+  // Few large packets ring no bell: without a sample their bits must speak for themselves.
+  const shown = summary.samples >= SAMPLES_TO_OPEN || summary.samples === 0;
+  const loud = sustained && shown && times > UNRECOGNISED_FACTOR && !isOrdinary(lane) && course?.comeback === undefined;
+  if (verdict.verdict !== "reconnect_storm" && ((sure && (enough || sustained)) || loud)) return verdict;
   return sustained ? "ordinary" : "wait";
 }
 

@@ -6,6 +6,7 @@ import { firstAidOf, mitigationOf, withVerdict } from "./mitigations.ts";
 import {
   armedSet,
   arrivedCounter,
+  cookieCounter,
   droppedCounter,
   finishedCounter,
   firstAidSet,
@@ -13,6 +14,7 @@ import {
   nameOf,
   observedCounter,
   portChain,
+  sentCounter,
   watchedSet,
 } from "./names.ts";
 import { portRules } from "./ports.ts";
@@ -87,7 +89,11 @@ export function toNftables(facts: HostFacts): string {
     ...LEARNED_SETS.map(indent),
     indent(`limit sampler { rate ${facts.samplesPerSecond}/second burst ${TOTAL_BURST} packets; }`),
     ...lanes.flatMap((lane) => laneObjects(lane, facts.ports)).map(indent),
-    ...facts.ports.filter(isUdp).map((port) => indent(`counter ${finishedCounter(port)} { }`)),
+    ...facts.ports
+      .filter(isUdp)
+      .flatMap((port) =>
+        [finishedCounter, sentCounter, cookieCounter].map((named) => indent(`counter ${named(port)} { }`)),
+      ),
     ...NEVER_SETS.map(indent),
     ...chains.map(({ name, hook }) => indent(`chain ${name} { ${hook ?? ""} }`)),
     "}",
@@ -225,7 +231,10 @@ function hookChains(facts: HostFacts): Chain[] {
         };
   return [
     entry,
-    ...udpPorts.map((port) => ({ name: learnChain(port), rules: learnRules(port) })),
+    ...udpPorts.map((port) => ({
+      name: learnChain(port),
+      rules: [`counter name ${sentCounter(port)}`, ...learnRules(port)],
+    })),
     {
       name: "learn",
       hook: `type filter hook output priority ${LEARN_PRIORITY}; policy accept;`,
@@ -255,6 +264,7 @@ function learnRules(port: VpnPort): string[] {
       return [
         "@th,64,32 { 0x01000000, 0x02000000 } update @wg_index { @th,96,32 }",
         finished("@th,64,32 0x02000000"),
+        `@th,64,32 0x03000000 counter name ${cookieCounter(port)}`,
         // A cookie reply goes to anyone, a response and data only to an authenticated peer.
         ...peers("udp length >= 40 @th,64,32 != 0x03000000 "),
       ];
