@@ -107,7 +107,7 @@ export class Detector {
     if (!this.#readings.take(at, counts, tunnels) || !before) return [];
     const { ports } = this.#options;
     const seconds = (at - before.at) / 1000;
-    this.#comebacks.take(seconds, this.#readings, ports);
+    this.#comebacks.take(seconds, this.#readings, this.#limits, ports);
     this.#starvations.take(seconds, counts, (lane) => this.#isCalm(lane));
     const changes: Change[] = [];
     const scene = this.#scene();
@@ -267,6 +267,7 @@ export class Detector {
     const over = rate.pps > limit.pps || rate.bps > limit.bps;
     const suspicion = this.#suspicions.get(lane);
     if (suspicion) {
+      suspicion.before ??= before.counts;
       suspicion.overSince = over ? (suspicion.overSince ?? before.at) : undefined;
       if (suspicion.isForgotten(at) && !over) this.#suspicions.delete(lane);
       return over ? this.#judge(at, suspicion, true) : [];

@@ -20,12 +20,14 @@ const FINISHED_SHARE = 0.2;
 const RETRIED_SHARE = 0.5;
 const HELD_MS = 2_000;
 /** A server that is short of places sends cookies to everybody. */
-const LEAST_COOKIES_PPS = 2;
+const LEAST_COOKIES = 10;
 /** From so many a second on, even a server that finishes as fast as it can may look starved by its own clients. */
 const CROWD_PPS = 100;
 
-/** Seconds over which openings are summed, and one more for the server to finish them. */
-const SECONDS = 5;
+/** Full seconds that are kept, and the one that has begun. OpenVPN answers the first 100 of ten seconds, and then nobody. */
+const SECONDS = 11;
+/** Of these the openings are summed; what the server finishes, over all of them. */
+const OPENED_SECONDS = 5;
 const USUAL_SECONDS = 1_800;
 
 /** One handshake lane's last seconds: what was opened, finished and answered in each, oldest first. */
@@ -63,7 +65,7 @@ class Watch {
     this.#finished[SECONDS]! += Math.max(0, now.finished - before.finished);
     this.#cookies[SECONDS]! += difference(before.cookies, now.cookies) ?? 0;
     this.#sent[SECONDS]! += difference(before.sent, now.sent) ?? 0;
-    this.#silent = now.sent !== undefined && sum(this.#sent, SECONDS + 1) === 0;
+    this.#silent = now.sent !== undefined && sum(this.#sent) === 0;
   }
 
   /** The newest second is full: the oldest goes, and if nothing is wrong it was as usual. */
@@ -88,11 +90,12 @@ class Watch {
     this.#overSince = undefined;
   }
 
-  /** What was opened above the usual and not finished; the answers of the newest second count, its openings not yet. */
+  /** What was opened above the usual and not finished; the openings of the second that has begun do not count yet. */
   get #unfinished(): { pps: number; openedPps: number; finishedPps: number } {
-    const span = sum(this.#lengths, SECONDS);
-    const openedPps = sum(this.#opened, SECONDS) / Math.max(span, SECONDS - 1);
-    const finishedPps = sum(this.#finished, SECONDS + 1) / Math.max(span, SECONDS - 1);
+    const from = SECONDS - OPENED_SECONDS;
+    const openedPps =
+      sum(this.#opened, from, SECONDS) / Math.max(sum(this.#lengths, from, SECONDS), OPENED_SECONDS - 1);
+    const finishedPps = sum(this.#finished) / Math.max(sum(this.#lengths), OPENED_SECONDS);
     // Who finishes is genuine: more openings than the server finished can never have been usual.
     const usual = Math.min(this.#usualOpened, this.#usualFinished);
     const more = Math.max(0, finishedPps - this.#usualFinished);
@@ -112,7 +115,7 @@ class Watch {
   isStarving(at: number, comeback: Comeback | undefined): boolean {
     const { pps, openedPps, finishedPps } = this.#unfinished;
     const wireguard = this.#port.protocol === "wireguard";
-    const short = !wireguard || sum(this.#cookies, SECONDS + 1) >= LEAST_COOKIES_PPS * SECONDS;
+    const short = !wireguard || sum(this.#cookies) >= LEAST_COOKIES;
     // A server that sends nothing at all has nobody to starve: it is down, or has no client.
     const over = pps >= this.leastPps && finishedPps < openedPps * FINISHED_SHARE && short && !this.#silent;
     const starving = over && !isCrowd(pps, comeback);
@@ -121,13 +124,13 @@ class Watch {
   }
 
   words(): string[] {
-    const opened = sum(this.#opened, SECONDS + 1);
-    const seconds = sum(this.#lengths, SECONDS + 1);
-    const finished = sum(this.#finished, SECONDS + 1);
-    const cookies = sum(this.#cookies, SECONDS + 1);
+    const from = SECONDS - OPENED_SECONDS;
+    const seconds = Math.round(sum(this.#lengths, from));
+    const [opened, finished] = [sum(this.#opened, from), sum(this.#finished, from)].map(Math.round);
+    const cookies = Math.round(sum(this.#cookies));
     const round = (value: number) => Math.round(value * 10) / 10;
     return [
-      `${opened} handshakes were opened in ${round(seconds)} s, ${round(this.unfinishedPps)} a second more than were finished`,
+      `${opened} handshakes were opened in ${seconds} s, ${round(this.unfinishedPps)} a second more than were finished`,
       `the server answered with ${finished} of the packets that finish one; usual are ${round(this.#usualFinished)} a second`,
       ...(cookies > 0 ? [`it is under load: ${cookies} cookie replies`] : []),
       "too few to flood it, enough to take the places of those who log in",
@@ -142,9 +145,9 @@ const isCrowd = (pps: number, comeback: Comeback | undefined) =>
 const difference = (before: number | undefined, now: number | undefined) =>
   before === undefined || now === undefined ? undefined : Math.max(0, now - before);
 
-function sum(row: Float64Array, end: number): number {
+function sum(row: Float64Array, from = 0, end = row.length): number {
   let all = 0;
-  for (let i = 0; i < end; i++) all += row[i]!;
+  for (let i = from; i < end; i++) all += row[i]!;
   return all;
 }
 

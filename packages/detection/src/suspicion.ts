@@ -4,7 +4,7 @@ import type { Comeback } from "./comeback.ts";
 import { type Course, type SampleContext, Summary } from "./features.ts";
 import type { Limit } from "./limits.ts";
 import type { Packet } from "./packet.ts";
-import type { Counts, LaneRate } from "./readings.ts";
+import type { Counts, LaneRate, Reading } from "./readings.ts";
 import { classOf, FLAGRANT, isOrdinary, isStrangerLane } from "./thresholds.ts";
 
 /** Samples after which a lane of strangers is judged: enough to tell a flood from one lost session, few enough for milliseconds. */
@@ -34,8 +34,11 @@ export class Suspicion {
   readonly summary: Summary;
   /** Since when its rate has been above the threshold, if it is. */
   overSince: number | undefined;
-  /** The last reading of all counters before it. */
-  readonly before: Counts | undefined;
+  /** The last reading of all counters before it, or the first there was. */
+  before: Counts | undefined;
+
+  /** The first reading after it began: what the server sends from then on it sends while this goes on. */
+  after: Reading | undefined;
 
   constructor(at: number, lane: LaneId, context: SampleContext, before: Counts | undefined, overSince?: number) {
     this.lane = lane;
@@ -78,7 +81,7 @@ export function judge(suspicion: Suspicion, seen: Seen): Judgement {
   if (!seen.counted && reached < seen.limit.pps) return "wait";
   const sustained = overSince !== undefined && seen.at - overSince >= SUSTAINED_MS;
   if (isStrangerLane(lane)) return judgeStrangers(suspicion, seen, sustained);
-  if (!seen.counted && classOf(lane) === "handshake" && mustBeCounted(suspicion, seen, reached)) return "wait";
+  if (!seen.course && classOf(lane) === "handshake" && mustBeCounted(suspicion, seen, reached)) return "wait";
   return judgeMixed(suspicion, seen, seen.course, sustained);
 }
 

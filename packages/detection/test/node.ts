@@ -17,6 +17,8 @@ export type Flow = {
   finished?: number;
   sent?: number;
   cookies?: number;
+  /** Share of them that comes from known peers. */
+  known?: number;
 };
 
 /** As in the kernel's table, and in the agent's loop. */
@@ -55,6 +57,10 @@ export class SimulatedNode {
   readonly detector: Detector;
   /** Readings taken while nothing was suspected, and while something was. */
   readonly readings = { peace: 0, alert: 0 };
+  /** What this node's kernel does not count. */
+  uncounted: ("sent" | "cookies" | "known")[] = [];
+  /** Packets a second that the server of a handshake lane sends, whatever arrives: what finishes handshakes, and all. */
+  readonly answers = new Map<LaneId, { finished: number; sent: number }>();
   /** Share of an armed lane that its rules drop. */
   droppedShare = 0;
   readonly #lanes = new Map<LaneId, Lane>();
@@ -101,10 +107,22 @@ export class SimulatedNode {
         lane.judged.fill(LANE_SAMPLES.judged, step / 1000);
         lane.mitigated.fill(LANE_SAMPLES.mitigated, step / 1000);
       }
+      for (const [id, { finished, sent }] of this.answers) {
+        const { count } = this.lane(id);
+        count.finished += (finished * step) / 1000;
+        count.sent = (count.sent ?? 0) + (sent * step) / 1000;
+      }
       for (const flow of this.flows) this.#flow(flow, step / 1000);
       if (this.now >= this.#readAt) this.#read();
     }
     return this;
+  }
+
+  /** The clock is set by so much. */
+  leap(milliseconds: number): void {
+    this.now += milliseconds;
+    this.#readAt += milliseconds;
+    this.#retunedAt += milliseconds;
   }
 
   /** Until an attack has started, or the time is over. */
@@ -118,7 +136,7 @@ export class SimulatedNode {
   lane(id: LaneId): Lane {
     let lane = this.#lanes.get(id);
     if (!lane) {
-      const count = { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0, finished: 0, sent: 0, cookies: 0 };
+      const count = { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0, finished: 0, sent: 0, cookies: 0, known: 0 };
       const held = { ...this.detector.threshold(id).bell };
       lane = {
         count,
@@ -149,6 +167,7 @@ export class SimulatedNode {
     count.finished += packets * (flow.finished ?? 0);
     count.sent! += packets * (flow.sent ?? flow.finished ?? 0);
     count.cookies! += packets * (flow.cookies ?? 0);
+    count.known! += packets * (flow.known ?? 0);
     const armed = this.attacks.some(({ lanes }) => lanes.includes(flow.lane));
     if (armed) {
       count.dropped += packets * this.droppedShare;
@@ -169,6 +188,7 @@ export class SimulatedNode {
 
   #read(): void {
     const counts = new Map([...this.#lanes].map(([id, { count }]) => [id, { ...count }]));
+    for (const count of counts.values()) for (const field of this.uncounted) delete count[field];
     this.changes.push(...this.detector.count(this.now, counts, this.tunnels));
     const { alert } = this.detector;
     this.readings[alert ? "alert" : "peace"]++;
