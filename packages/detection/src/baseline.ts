@@ -148,6 +148,13 @@ export class Baselines {
     return { pps: baseline.usual(0, at, unlearned.pps), bps: baseline.usual(1, at, unlearned.bps) };
   }
 
+  /** When something was learned last; 0: never. */
+  get learnedAt(): number {
+    let newest = 0;
+    for (const { state } of this.#lanes.values()) newest = Math.max(newest, state[LEARNED_AT]!);
+    return newest;
+  }
+
   /** True once a lane has been seen for a whole day and night. */
   isLearned(lane: LaneId): boolean {
     return (this.#lanes.get(lane)?.state[SECONDS] ?? 0) >= DAY_SECONDS;
@@ -155,8 +162,7 @@ export class Baselines {
 
   /** Lanes that were not seen for five weeks are left behind. */
   toJSON(): unknown {
-    let newest = 0;
-    for (const { state } of this.#lanes.values()) newest = Math.max(newest, state[LEARNED_AT]!);
+    const newest = this.learnedAt;
     const kept = [...this.#lanes].filter(([, { state }]) => newest - state[LEARNED_AT]! < KEPT_MS);
     return {
       version: 2,

@@ -18,7 +18,7 @@ const SILENT_MS = 7_500;
 /** A server with clients sends something in this time. */
 const LISTEN_MS = 300;
 const REPEATS = { least: 3, share: 0.01 };
-/** Of the handshakes so many from known peers, and the crowd is ours. */
+/** Of the handshakes so many from known peers, and the crowd is ours; unless it is beyond any, and their addresses are forged. */
 const KNOWN_SHARE = 0.5;
 
 export type Asked = {
@@ -49,7 +49,7 @@ export function courseOf(readings: Readings, asked: Asked): Course | "unripe" | 
   if (!ripe && !(flagrant && finished < packets * FLAGRANT.unfinished)) return undefined;
   const course: Course = { pps, times, handshakes: { opened: packets, finished } };
   if (comeback && comeback.pps >= pps) return { ...course, comeback: comeback.words };
-  if (known !== undefined && known >= packets * KNOWN_SHARE) {
+  if (known !== undefined && known >= packets * KNOWN_SHARE && !flagrant) {
     const words = `${Math.round(known)} of ${packets} handshakes come from peers that the server has answered before`;
     return { ...course, comeback: words };
   }

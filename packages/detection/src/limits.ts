@@ -30,12 +30,13 @@ export class Limits {
   readonly #limits = new Map<LaneId, Limit>();
   readonly #silenced = new Map<LaneId, { pps: number; bps: number; since: number }>();
   policy: Policy;
-  /** The time of the last reading. */
-  at = 0;
+  /** The time of the last reading; before there is one, when something was learned last. */
+  at: number;
 
   constructor(policy: Policy, baselines: Baselines) {
     this.policy = policy;
     this.#baselines = baselines;
+    this.at = baselines.learnedAt;
   }
 
   /** Valid until it is asked for again: the same object is filled anew, because this happens many times a second. */

@@ -125,9 +125,10 @@ function judgeMixed(
   if (!sustained && !(enough && (course || summary.samples % SAMPLES_TO_JUDGE === 0))) return "wait";
   const verdict = classify(summary);
   const sure = verdict.vector !== null && verdict.confidence >= SURE;
-  const times = Math.max((rate?.pps ?? 0) / limit.pps, summary.samples === 0 ? (rate?.bps ?? 0) / limit.bps : 0);
-  // Few large packets ring no bell: without a sample their bits must speak for themselves.
-  const shown = summary.samples >= SAMPLES_TO_OPEN || summary.samples === 0;
+  // Few large packets ring no bell: without a sample their bits must speak for themselves. Of handshakes nothing does.
+  const unseen = summary.samples === 0 && classOf(lane) !== "handshake";
+  const times = Math.max((rate?.pps ?? 0) / limit.pps, unseen ? (rate?.bps ?? 0) / limit.bps : 0);
+  const shown = summary.samples >= SAMPLES_TO_OPEN || unseen;
   const loud = sustained && shown && times > UNRECOGNISED_FACTOR && !isOrdinary(lane) && course?.comeback === undefined;
   if (verdict.verdict !== "reconnect_storm" && ((sure && (enough || sustained)) || loud)) return verdict;
   return sustained ? "ordinary" : "wait";
