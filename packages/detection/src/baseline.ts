@@ -34,40 +34,59 @@ const HOUR_SECONDS = 6;
 const HOUR = 7;
 const SECONDS = 8;
 const LEARNED_AT = 9;
-const STATE_LENGTH = 10;
+const PENDING = 10;
+const PENDING_SECONDS = 12;
+const STATE_LENGTH = 13;
+/** Readings are taken in together, so many seconds of them, since logarithms cost more than a sum; the first ones at once. */
+const FOLD_SECONDS = 10;
+const YOUNG_SECONDS = 60;
 
 /** Rates of an hour are kept as logarithms in 16 bits, a step being 0.07 %; 0: never seen. */
 const STEPS = 1024;
 const toCode = (rate: number) => Math.min(65_535, Math.max(1, Math.round(Math.log2(1 + rate) * STEPS)));
 const fromCode = (code: number) => (code === 0 ? 0 : 2 ** (code / STEPS) - 1);
 
-/** One lane's: two typed arrays that are changed in place, since this happens for every lane every second. */
+/** One lane's: typed arrays that are changed in place, since this happens for every lane every second. */
 class LaneBaseline {
   readonly state = new Float64Array(STATE_LENGTH);
   readonly week = new Uint16Array(HOURS * 2);
+  /** What the hour of `#usualHour` is expected to be, and what is usual now. */
+  readonly #expected = new Float64Array(2);
+  readonly #usual = { pps: 0, bps: 0 };
+  #usualHour = Number.NaN;
 
   learn(at: number, rates: Rates, seconds: number, least: Rates): void {
     const { state } = this;
+    state[PENDING]! += rates.pps * seconds;
+    state[PENDING + 1]! += rates.bps * seconds;
+    state[PENDING_SECONDS]! += seconds;
+    state[LEARNED_AT] = at;
+    if (state[PENDING_SECONDS]! >= FOLD_SECONDS || state[SECONDS]! < YOUNG_SECONDS) this.#fold(at, least);
+  }
+
+  /** The same object each time. */
+  usual(at: number, least: Rates): Rates {
+    const hour = Math.floor(at / HOUR_MS);
+    if (hour !== this.#usualHour) this.#lookUp(hour, least);
+    return this.#usual;
+  }
+
+  #fold(at: number, least: Rates): void {
+    const { state } = this;
     const hour = Math.floor(at / HOUR_MS);
     if (state[HOUR] !== hour) this.#closeHour(hour);
-    this.#learnOne(0, rates.pps, seconds, this.#reach(0, hour, least.pps));
-    this.#learnOne(1, rates.bps, seconds, this.#reach(1, hour, least.bps));
+    const seconds = state[PENDING_SECONDS]!;
+    this.#learnOne(0, seconds, this.#reach(0, least.pps));
+    this.#learnOne(1, seconds, this.#reach(1, least.bps));
+    state[PENDING] = state[PENDING + 1] = state[PENDING_SECONDS] = 0;
     state[HOUR_SECONDS]! += seconds;
     state[SECONDS] = Math.min(state[SECONDS]! + seconds, 2 * DAY_SECONDS);
-    state[LEARNED_AT] = at;
+    this.#lookUp(hour, least);
   }
 
-  usual(metric: 0 | 1, at: number, least: number): number {
-    const hour = Math.floor(at / HOUR_MS);
-    return Math.max(
-      this.#expected(metric, hour),
-      Math.min(this.state[FAST + metric]!, this.#reach(metric, hour, least)),
-    );
-  }
-
-  #learnOne(metric: 0 | 1, seen: number, seconds: number, reach: number): void {
+  #learnOne(metric: 0 | 1, seconds: number, reach: number): void {
     const { state } = this;
-    const rate = Math.min(seen, reach);
+    const rate = Math.min(state[PENDING + metric]! / seconds, reach);
     const learned = state[SECONDS]! + seconds;
     // A plain mean while young, an exponential one later.
     const pull = (horizon: number) => Math.min(1, seconds / Math.min(learned, horizon));
@@ -77,13 +96,23 @@ class LaneBaseline {
   }
 
   /** The most that counts: what was never seen before is held to what cannot raise a threshold above its floor. */
-  #reach(metric: 0 | 1, hour: number, least: number): number {
+  #reach(metric: 0 | 1, least: number): number {
     if (this.state[SECONDS]! < COLD_SECONDS) return Number.POSITIVE_INFINITY;
-    return Math.max(least, GROWTH * (this.#expected(metric, hour) || 2 ** this.state[DAY + metric]! - 1));
+    return Math.max(least, GROWTH * (this.#expected[metric] || 2 ** this.state[DAY + metric]! - 1));
+  }
+
+  #lookUp(hour: number, least: Rates): void {
+    if (hour !== this.#usualHour) {
+      this.#usualHour = hour;
+      for (const metric of [0, 1]) this.#expected[metric] = this.#expectedAt(metric, hour);
+    }
+    const { state } = this;
+    this.#usual.pps = Math.max(this.#expected[0]!, Math.min(state[FAST]!, this.#reach(0, least.pps)));
+    this.#usual.bps = Math.max(this.#expected[1]!, Math.min(state[FAST + 1]!, this.#reach(1, least.bps)));
   }
 
   /** What this hour of the week was, or the one before or after it: people and summer time keep no strict hours. */
-  #expected(metric: 0 | 1, hour: number): number {
+  #expectedAt(metric: number, hour: number): number {
     let most = 0;
     for (let near = hour - 1; near <= hour + 1; near++) {
       most = Math.max(most, this.week[this.#slot(near) + metric]!);
@@ -102,6 +131,7 @@ class LaneBaseline {
         week[slot + metric] = old === 0 ? code : Math.round(old + (code - old) * WEEK_WEIGHT);
       }
     }
+    this.#usualHour = Number.NaN;
     state[HOUR] = next;
     state[HOUR_SECONDS] = state[HOUR_SUM] = state[HOUR_SUM + 1] = 0;
   }
@@ -110,6 +140,8 @@ class LaneBaseline {
     return (((hour % HOURS) + HOURS) % HOURS) * 2;
   }
 }
+
+const NOTHING: Rates = { pps: 0, bps: 0 };
 
 /** Baselines of all lanes. `toJSON` is what is saved, `from` reads it back. */
 export class Baselines {
@@ -140,12 +172,10 @@ export class Baselines {
     baseline.learn(at, rates, seconds, floorOf(lane).unlearned);
   }
 
-  /** Usual rates of a lane at this time, to be multiplied by the policy's sensitivity. */
-  usual(at: number, lane: LaneId): Rates {
+  /** Usual rates of a lane at this time, to be multiplied by the policy's sensitivity; the same object each time. */
+  usual(at: number, lane: LaneId): Readonly<Rates> {
     const baseline = this.#lanes.get(lane);
-    if (!baseline) return { pps: 0, bps: 0 };
-    const { unlearned } = floorOf(lane);
-    return { pps: baseline.usual(0, at, unlearned.pps), bps: baseline.usual(1, at, unlearned.bps) };
+    return baseline ? baseline.usual(at, floorOf(lane).unlearned) : NOTHING;
   }
 
   /** When something was learned last; 0: never. */

@@ -27,32 +27,42 @@ const SILENCE = { growth: 1.5, ms: 60_000, deafMs: 15_000 };
 /** Thresholds of all lanes at the time of the last reading: from policy, floors and what is usual. */
 export class Limits {
   readonly #baselines: Baselines;
-  readonly #limits = new Map<LaneId, Limit>();
+  readonly #limits = new Map<LaneId, Limit & { at: number }>();
   readonly #silenced = new Map<LaneId, { pps: number; bps: number; since: number }>();
-  policy: Policy;
+  #policy: Policy;
   /** The time of the last reading; before there is one, when something was learned last. */
   at: number;
 
   constructor(policy: Policy, baselines: Baselines) {
-    this.policy = policy;
+    this.#policy = policy;
     this.#baselines = baselines;
     this.at = baselines.learnedAt;
   }
 
-  /** Valid until it is asked for again: the same object is filled anew, because this happens many times a second. */
+  /** Valid until the next reading: the same object is filled anew, because this happens many times a second. */
   of(lane: LaneId): Limit {
     let limit = this.#limits.get(lane);
     if (!limit) {
-      limit = { pps: 0, bps: 0, usualPps: 0, bell: { pps: 0, burst: 0 } };
+      limit = { pps: 0, bps: 0, usualPps: 0, bell: { pps: 0, burst: 0 }, at: Number.NaN };
       this.#limits.set(lane, limit);
     }
-    this.#fill(lane, limit);
+    if (limit.at !== this.at) this.#fill(lane, limit);
+    limit.at = this.at;
     return limit;
+  }
+
+  set policy(policy: Policy) {
+    this.#policy = policy;
+    this.#limits.clear();
+  }
+  get policy(): Policy {
+    return this.#policy;
   }
 
   /** What rang this lane's bell is genuine at this rate: for a while it takes more. */
   silence(at: number, lane: LaneId, { pps, bps }: { pps: number; bps: number }): void {
     this.#silenced.set(lane, { pps: pps * SILENCE.growth, bps: bps * SILENCE.growth, since: at });
+    this.#limits.delete(lane);
   }
 
   /** True until the kernel can have heard that this lane's bell was silenced. */
@@ -62,7 +72,7 @@ export class Limits {
   }
 
   #fill(lane: LaneId, limit: Limit): void {
-    const { policy } = this;
+    const policy = this.#policy;
     const whole = floorOf(lane);
     const usual = this.#baselines.usual(this.at, lane);
     const floor = this.#baselines.isLearned(lane) ? whole.learned : whole;

@@ -62,6 +62,17 @@ describe("openings that are never finished are told within ten seconds, far belo
     expect(node.started[0]!.at - from).toBeLessThanOrEqual(10 * SECOND);
   });
 
+  test("also if they grow so slowly that they might pass for usual: by one a second each five minutes", () => {
+    const node = new SimulatedNode({ ports });
+    node.flows = logins("openvpn", 1);
+    node.run(10 * MINUTE, 250);
+    const from = node.now;
+    node.flows.push(flood("openvpn", 0, { pps: (at) => Math.floor((at - from) / (5 * MINUTE)) }));
+    node.runUntilAttack(180 * MINUTE, 250);
+    expect(node.attacks[0]).toMatchObject({ verdict: "handshake_starvation" });
+    expect(node.now - from).toBeLessThan(90 * MINUTE);
+  });
+
   test("on a kernel that counts no more than what is finished", () => {
     const node = new SimulatedNode({ ports });
     node.uncounted = ["sent", "cookies", "known"];

@@ -45,7 +45,7 @@ class Watch {
   #usualFinished = 0;
   #learned = 0;
   #overSince: number | undefined;
-  #silent = false;
+  #countsSent = false;
 
   constructor(port: VpnPort, ports: readonly VpnPort[]) {
     this.#port = port;
@@ -65,7 +65,7 @@ class Watch {
     this.#finished[SECONDS]! += Math.max(0, now.finished - before.finished);
     this.#cookies[SECONDS]! += difference(before.cookies, now.cookies) ?? 0;
     this.#sent[SECONDS]! += difference(before.sent, now.sent) ?? 0;
-    this.#silent = now.sent !== undefined && sum(this.#sent) === 0;
+    this.#countsSent = now.sent !== undefined;
   }
 
   /** The newest second is full: the oldest goes, and if nothing is wrong it was as usual. */
@@ -112,15 +112,18 @@ class Watch {
     return this.#unfinished.pps;
   }
 
-  isStarving(at: number, comeback: Comeback | undefined): boolean {
-    const { pps, openedPps, finishedPps } = this.#unfinished;
-    const wireguard = this.#port.protocol === "wireguard";
-    const short = !wireguard || sum(this.#cookies) >= LEAST_COOKIES;
-    // A server that sends nothing at all has nobody to starve: it is down, or has no client.
-    const over = pps >= this.leastPps && finishedPps < openedPps * FINISHED_SHARE && short && !this.#silent;
-    const starving = over && !isCrowd(pps, comeback);
+  isStarving(at: number, comeback: () => Comeback | undefined): boolean {
+    const starving = this.#isShort() && !isCrowd(this.unfinishedPps, comeback());
     this.#overSince = starving ? (this.#overSince ?? at) : undefined;
     return starving && at - this.#overSince! >= HELD_MS;
+  }
+
+  #isShort(): boolean {
+    const { pps, openedPps, finishedPps } = this.#unfinished;
+    if (pps < this.leastPps || finishedPps >= openedPps * FINISHED_SHARE) return false;
+    // A server that sends nothing at all has nobody to starve: it is down, or has no client.
+    if (this.#countsSent && sum(this.#sent) === 0) return false;
+    return this.#port.protocol !== "wireguard" || sum(this.#cookies) >= LEAST_COOKIES;
   }
 
   words(): string[] {
@@ -175,7 +178,7 @@ export class Starvations {
     comebackOf: (lane: LaneId) => Comeback | undefined,
   ): Generator<{ lane: LaneId; words: string[] }> {
     for (const watch of this.#watches) {
-      if (watch.isStarving(at, comebackOf(watch.lane))) yield { lane: watch.lane, words: watch.words() };
+      if (watch.isStarving(at, () => comebackOf(watch.lane))) yield { lane: watch.lane, words: watch.words() };
     }
   }
 
