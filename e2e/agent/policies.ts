@@ -1,3 +1,4 @@
+import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector } from "@flowtriq/detection/detect";
 import { flood } from "@flowtriq/lab/flood";
 import { type Conversation, type Live, startLive } from "@flowtriq/lab/live";
@@ -232,7 +233,7 @@ const EMPTY = `table inet ${TABLE}\n${toRemoval(TABLE)}`;
 /** The text that an agent would load, and every lane armed; first aid too. Modes only ever make it less. */
 function compiled(policy: Policy, ports: VpnPort[], where: Partial<HostFacts> = {}): string {
   const detector = new Detector({
-    ...{ ports, policy, baselines: {} },
+    ...{ ports, policy, baselines: new Baselines() },
     samples: { ports, mac1Keys: new Map() },
     newId: () => "atk",
   });
@@ -243,7 +244,7 @@ function compiled(policy: Policy, ports: VpnPort[], where: Partial<HostFacts> = 
     hook: "ingress",
     nflogGroup: 4999,
     samplesPerSecond: 200,
-    trips: (lane) => detector.threshold(lane),
+    trips: (lane) => detector.threshold(lane).bell,
     ...BARE_HOST,
     neverBlock: policy.neverBlock,
     ...where,

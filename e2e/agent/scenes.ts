@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector } from "@flowtriq/detection/detect";
 import { PROTOCOL, TCP } from "@flowtriq/detection/packet";
 import { type CaptureOf, type Pace, paced, type Scene, sceneOf } from "@flowtriq/lab/capture";
@@ -144,7 +145,7 @@ export class Stage {
     const detector = new Detector({
       ports,
       policy: { ...DEFAULT_POLICY, mode: "enforce" },
-      baselines: {},
+      baselines: new Baselines(),
       samples: { ports, mac1Keys: new Map() },
       newId: () => "atk",
     });
@@ -155,7 +156,7 @@ export class Stage {
       hook: "ingress",
       nflogGroup: 4999,
       samplesPerSecond: 10,
-      trips: (lane) => detector.threshold(lane),
+      trips: (lane) => detector.threshold(lane).bell,
       ...BARE_HOST,
     };
     await this.#nft(`${toNftables(facts)}${armAll(ports)}`);

@@ -3,6 +3,7 @@
  * rules at all. Packets are made where the interface would receive them (see lab/inject.ts), so neither a sender nor a link hides the
  * rules. Variants take turns; medians. What making a packet costs is measured too and taken off. ROUNDS, PACKETS.
  */
+import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector } from "@flowtriq/detection/detect";
 import type { AttackName } from "@flowtriq/lab/attacks";
 import { inject } from "@flowtriq/lab/inject";
@@ -142,7 +143,7 @@ function variantsOf({ concentrator, floodMac }: Topology): Variant[] {
 
 function ours({ neverBlock = [] as string[], quiet = false } = {}): string {
   const detector = new Detector({
-    ...{ ports: PORTS, policy: { ...DEFAULT_POLICY, mode: "enforce" as const }, baselines: {} },
+    ...{ ports: PORTS, policy: { ...DEFAULT_POLICY, mode: "enforce" as const }, baselines: new Baselines() },
     samples: { ports: PORTS, mac1Keys: new Map() },
     newId: () => "atk",
   });
@@ -151,6 +152,6 @@ function ours({ neverBlock = [] as string[], quiet = false } = {}): string {
     ...{ nflogGroup: 4999, samplesPerSecond: 200 },
     ...{ ...BARE_HOST, neverBlock },
     // In peace no lane is above its threshold; here millions of packets a second come.
-    trips: quiet ? () => ({ pps: 100_000_000, burst: 10_000 }) : (lane) => detector.threshold(lane),
+    trips: quiet ? () => ({ pps: 100_000_000, burst: 10_000 }) : (lane) => detector.threshold(lane).bell,
   });
 }

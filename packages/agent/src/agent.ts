@@ -150,7 +150,7 @@ export class Agent {
       hook: "ingress",
       nflogGroup: config.nflogGroup,
       samplesPerSecond: config.samplesPerSecond,
-      trips: (lane) => this.#detector.threshold(lane),
+      trips: (lane) => this.#detector.threshold(lane).bell,
       seeds: [],
       neverBlock: this.#policy.neverBlock,
       notrack: config.notrack,
@@ -309,7 +309,7 @@ export class Agent {
     // Nothing to protect until one of them is there again; the guard sees it.
     if (interfaces.length > 0) this.#firewall.load({ ...this.#facts, interfaces, seeds }, { rebind });
     this.#guard.accept();
-    this.#tripsInKernel = new Map(this.#firewall.lanes.map((lane) => [lane, this.#detector.threshold(lane).pps]));
+    this.#tripsInKernel = new Map(this.#firewall.lanes.map((lane) => [lane, this.#detector.threshold(lane).bell.pps]));
   }
 
   /** Takes over what a predecessor left, and tells what it could not tell any more. */
@@ -460,7 +460,7 @@ export class Agent {
   /** Have learned thresholds left those in the kernel by a quarter? */
   #tripsMoved(): boolean {
     return this.#firewall.lanes.some((lane) => {
-      const wanted = this.#detector.threshold(lane).pps;
+      const wanted = this.#detector.threshold(lane).bell.pps;
       const held = this.#tripsInKernel.get(lane) ?? 0;
       return wanted > held * 1.25 || wanted < held * 0.75;
     });

@@ -5,10 +5,12 @@ import { mitigationOf } from "@flowtriq/mitigation/mitigations";
 import {
   armedSet,
   arrivedCounter,
+  cookieCounter,
   droppedCounter,
   finishedCounter,
   firstAidSet,
   observedCounter,
+  sentCounter,
   watchedSet,
 } from "@flowtriq/mitigation/names";
 import { toNftables, toRemoval, toUnhooking } from "@flowtriq/mitigation/nftables";
@@ -104,7 +106,10 @@ export class Firewall {
     }
     for (const port of this.#facts.ports) {
       const handshakes = counts.get(vpnLane(port, "handshake"));
-      if (handshakes) handshakes.finished = values.get(finishedCounter(port))?.packets ?? 0;
+      if (!handshakes) continue;
+      handshakes.finished = values.get(finishedCounter(port))?.packets ?? 0;
+      handshakes.sent = values.get(sentCounter(port))?.packets;
+      handshakes.cookies = values.get(cookieCounter(port))?.packets;
     }
     return counts;
   }

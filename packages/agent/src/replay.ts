@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import { Baselines } from "@flowtriq/detection/baseline";
 import { classify } from "@flowtriq/detection/classify";
 import { type Attack, type Change, Detector } from "@flowtriq/detection/detect";
 import { inferHost, summarizeCapture } from "@flowtriq/detection/features";
@@ -45,7 +46,7 @@ export function replayFile(
   const detector = new Detector({
     ports,
     policy,
-    baselines: {},
+    baselines: new Baselines(),
     samples,
     newId: () => `atk_replay${String(++attackNumber).padStart(6, "0")}`,
   });

@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import type { Baselines } from "@flowtriq/detection/baseline";
+import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector } from "@flowtriq/detection/detect";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
 import { lanesOf } from "@flowtriq/mitigation/lanes";
@@ -164,7 +164,7 @@ async function factsOf(config: AgentConfig): Promise<HostFacts> {
     hook: "ingress",
     nflogGroup: config.nflogGroup,
     samplesPerSecond: config.samplesPerSecond,
-    trips: (lane) => detector.threshold(lane),
+    trips: (lane) => detector.threshold(lane).bell,
     seeds: [],
     neverBlock: policy.neverBlock,
     notrack: config.notrack,
@@ -175,9 +175,9 @@ async function factsOf(config: AgentConfig): Promise<HostFacts> {
 /** Thresholds stand on what the agent has learned here; without that, or without the right to read it, on the floors. */
 function learned(stateDir: string): Baselines {
   try {
-    return JSON.parse(fs.readFileSync(`${stateDir}/baselines.json`, "utf8")) as Baselines;
+    return Baselines.from(JSON.parse(fs.readFileSync(`${stateDir}/baselines.json`, "utf8")));
   } catch {
-    return {};
+    return new Baselines();
   }
 }
 

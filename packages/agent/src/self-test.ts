@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector } from "@flowtriq/detection/detect";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
 import { replay, type Timed } from "@flowtriq/detection/replay";
@@ -97,7 +98,7 @@ function throughDetector(): Trial {
   const detector = new Detector({
     ports,
     policy,
-    baselines: {},
+    baselines: new Baselines(),
     samples: { ports, mac1Keys: new Map() },
     newId: () => "atk_selftest000",
   });

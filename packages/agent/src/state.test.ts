@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { emptyBaseline } from "@flowtriq/detection/baseline";
+import { Baselines } from "@flowtriq/detection/baseline";
 import type { Attack } from "@flowtriq/detection/detect";
 import { expect, test } from "vitest";
 import { StateDir } from "./state.ts";
@@ -32,9 +32,11 @@ test("what was saved is read again", () => {
   const state = new StateDir(fs.mkdtempSync(path.join(os.tmpdir(), "state-")));
   const open = { at: 7, attacks: [ATTACK], withdrawn: [], stoodDown: false, events: [] };
   state.writeAttacks(open);
-  state.writeBaselines({ "host:syn": { ...emptyBaseline(), peakPps: 3 } });
+  const learned = new Baselines();
+  learned.learn(60_000, "host:syn", { pps: 40, bps: 9_000 }, 1);
+  state.writeBaselines(learned);
   expect(state.readAttacks()).toEqual(open);
-  expect(state.readBaselines()).toEqual({ "host:syn": { ...emptyBaseline(), peakPps: 3 } });
+  expect(state.readBaselines().toJSON()).toEqual(learned.toJSON());
 });
 
 test.each([
@@ -45,16 +47,9 @@ test.each([
   "5",
   '"x"',
   { "host:syn": {} },
-  { "host:syn": { ...emptyBaseline(), peakPps: null } },
+  { version: 2, lanes: { "host:syn": { state: [1], week: "" } } },
 ])("baselines that are none teach nothing: %j", (content) => {
-  expect(stateWith("baselines.json", content).readBaselines()).toEqual({});
-});
-
-test("a damaged lane is forgotten and the others are not", () => {
-  const good = { ...emptyBaseline(), seconds: 5 };
-  expect(stateWith("baselines.json", { "host:syn": 5, "host:tcp": good }).readBaselines()).toEqual({
-    "host:tcp": good,
-  });
+  expect(stateWith("baselines.json", content).readBaselines().learnedAt).toBe(0);
 });
 
 test.each([{}, null, 5, { ...ATTACK, lanes: ["nowhere"] }, { ...ATTACK, pps: null }, { ...ATTACK, verdict: "flood" }])(

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { type Baselines, emptyBaseline } from "@flowtriq/detection/baseline";
+import { Baselines } from "@flowtriq/detection/baseline";
 import type { Attack } from "@flowtriq/detection/detect";
 import { AgentEvent, AttackId } from "@flowtriq/protocol/event";
 import { LaneId } from "@flowtriq/protocol/lane";
@@ -69,8 +69,7 @@ export class StateDir {
 
   /** Lanes whose entry is not what it should be, as after a change of its shape, are learned anew. */
   readBaselines(): Baselines {
-    const found = Object.entries(this.#read("baselines.json") ?? {});
-    return Object.fromEntries(found.filter(([, baseline]) => isLike(baseline, emptyBaseline())));
+    return Baselines.from(this.#read("baselines.json"));
   }
   writeBaselines(baselines: Baselines): void {
     this.#write("baselines.json", baselines);

@@ -1,9 +1,11 @@
+import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector, type DetectorOptions } from "@flowtriq/detection/detect";
 import { LINK, readPacket } from "@flowtriq/detection/packet";
 import { hostLane, type LaneId, vpnLane } from "@flowtriq/protocol/lane";
 
 /** Enough for the first judgement of any lane. */
 const PACKETS = 32;
+const PACKETS_PER_MS = 10;
 const DNS_ANSWER = [0, 0, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 255, 0, 1];
 const DATAGRAM_BYTES = 176;
 const UDP_AT = 20;
@@ -26,10 +28,11 @@ export function warmUp(options: DetectorOptions): void {
 const OPENINGS: Record<string, number[]> = { wireguard: [1, 0, 0, 0], openvpn: [0x38, 1] };
 
 function run(options: DetectorOptions, lane: LaneId, build: (n: number) => Uint8Array): void {
-  const detector = new Detector({ ...options, baselines: {}, newId: () => "atk_warm_up" });
+  const detector = new Detector({ ...options, baselines: new Baselines(), newId: () => "atk_warm_up" });
   for (let n = 0; n < PACKETS; n++) {
     const packet = readPacket(build(n), LINK.raw);
-    if (packet) detector.sample(n, lane, packet);
+    // As quick as a flood: at a slower pace some lanes would wait for the counters.
+    if (packet) detector.sample(n / PACKETS_PER_MS, lane, packet);
   }
 }
 

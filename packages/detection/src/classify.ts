@@ -32,6 +32,8 @@ interface Candidate {
 
 /** Two kinds of attack are a multi-vector one when the smaller has at least this share of the attack's packets. */
 const SECOND_SHARE = 0.2;
+/** And it must be likelier than two to one by itself: ordinary traffic beside an attack often looks a little like one. */
+const SECOND_SCORE = 0.7;
 const CERTAIN = 8;
 const sure = (score: number): Margin => ({ legitimate: true, score, doubt: 0 });
 
@@ -47,7 +49,8 @@ export function classify(summary: Summary): Classification {
   if (storm && (!main || STORM_KINDS.has(main.picture.samples[0]!.kind))) return storm;
   if (!main) return legitimate(summary, candidates);
   const total = attacks.reduce((sum, { picture }) => sum + picture.packets, 0);
-  const second = attacks[1];
+  // Few openings of one server beside many of another's port are one tool's, not two attacks.
+  const second = attacks.find((other) => other !== main && other.score >= SECOND_SCORE && !isSameTool(main, other));
   if (second && second.picture.packets >= total * SECOND_SHARE) {
     const flags = attacks.filter(({ vector, picture }) => TCP_FLOODS.has(vector) && picture.packets >= total * 0.12);
     const tcp = flags.reduce((sum, { picture }) => sum + picture.packets, 0);
@@ -65,6 +68,17 @@ const TCP_FLOODS: ReadonlySet<Vector> = new Set([
   "rst_flood",
   "tcp_flood",
 ]);
+const OPENINGS: ReadonlySet<Vector> = new Set([
+  "wireguard_handshake_flood",
+  "openvpn_handshake_flood",
+  "ike_handshake_flood",
+  "handshake_starvation",
+]);
+/** A flood of openings seldom keeps to one rate: where it is slow it looks like starvation. */
+const isSameTool = (one: Candidate, other: Candidate) =>
+  OPENINGS.has(one.vector) &&
+  OPENINGS.has(other.vector) &&
+  (one.vector === "handshake_starvation" || other.vector === "handshake_starvation");
 const mass = ({ picture, score }: Candidate) => picture.packets / (1 + Math.exp(-score));
 
 function weighAll(summary: Summary): Candidate[] {
@@ -100,6 +114,8 @@ function reconnectStorm(summary: Summary, candidates: Candidate[]): Classificati
   const open = candidates.find(({ picture }) => STORM_KINDS.has(picture.samples[0]!.kind));
   const failed = open?.picture.packets ?? 0;
   if (isUnfinished(summary)) return undefined;
+  const { comeback } = summary.course ?? {};
+  if (open && comeback !== undefined && !isForged(open.picture)) return storm(sure(CERTAIN / 2), [comeback]);
   const valid = open && open.picture.mac1Checked >= 10 && open.picture.mac1Valid === open.picture.mac1Checked;
   if (opened >= STORM_CLIENTS && opened >= failed && summary.distinctSources >= STORM_CLIENTS) {
     return storm(sure((CERTAIN * (opened - failed)) / opened), [
@@ -112,6 +128,9 @@ function reconnectStorm(summary: Summary, candidates: Candidate[]): Classificati
     `${open.picture.sources} sources with the spread of real clients`,
   ]);
 }
+
+/** Nobody who knows the server sends a false mac1. */
+const isForged = ({ mac1Checked, mac1Valid }: Picture) => mac1Checked >= 5 && mac1Valid < mac1Checked * 0.7;
 
 const storm = (margin: Margin, evidence: string[]): Classification => ({
   vector: null,

@@ -2,6 +2,7 @@ import { type LaneId, vpnLane } from "@flowtriq/protocol/lane";
 import { Policy } from "@flowtriq/protocol/policy";
 import { blake2s } from "@noble/hashes/blake2.js";
 import { beforeEach, expect, test } from "vitest";
+import { Baselines } from "./baseline.ts";
 import { type Change, Detector, type LaneCount } from "./detect.ts";
 import { mac1Key } from "./mac1.ts";
 import { LINK, readPacket } from "./packet.ts";
@@ -22,7 +23,7 @@ beforeEach(() => {
   detector = new Detector({
     ports: [wireguard],
     policy: Policy.parse({ quietSeconds: 20 }),
-    baselines: {},
+    baselines: new Baselines(),
     samples: { ports: [wireguard], mac1Keys: new Map([[51820, serverKey]]) },
     newId: () => `atk_test${String(++ids).padStart(8, "0")}`,
   });

@@ -20,8 +20,12 @@ export const when = (applies: boolean, weight: number, text?: string): Evidence[
 export const isLive = (summary: Summary) => summary.lanes.size > 0;
 export const hasLane = (summary: Summary, end: string) => [...summary.lanes].some((lane) => lane.endsWith(end));
 
-/** Handshakes whose server could answer hardly any: genuine clients are answered, however many come back at once. */
+/**
+ * Handshakes whose server could answer hardly any: genuine clients are answered, however many come back at once, unless it
+ * is known why they are not.
+ */
 export function isUnfinished({ course }: Summary): boolean {
+  if (course?.comeback !== undefined) return false;
   const { opened = 0, finished = 0 } = course?.handshakes ?? {};
   return opened >= 100 && finished < opened * 0.1;
 }

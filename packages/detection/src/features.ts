@@ -69,6 +69,8 @@ export interface Course {
   times: number;
   /** Handshakes that were begun, and the server's packets that only finished ones get. */
   handshakes?: { opened: number; finished: number };
+  /** Why they must be those of clients who come back, whether or not the server finishes them. */
+  comeback?: string;
 }
 
 const MAX_SAMPLES = 1024;
@@ -186,6 +188,10 @@ export class Summary {
   }
   get unexplained(): number {
     return this.samples - this.explained;
+  }
+  /** Handshakes of which somebody looked at the mac1. */
+  get mac1Checks(): number {
+    return this.#mac1Checks;
   }
   get meanWireLength(): number {
     return this.samples === 0 ? 0 : this.#octets / this.samples;

@@ -2,7 +2,7 @@ import { type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
 import type { Attack, Change, Detector, LaneCount } from "./detect.ts";
 import { type Learned, LearnedState, laneOf, portFor } from "./lanes.ts";
 import { type Address, type Packet, PROTOCOL } from "./packet.ts";
-import { finishesHandshake } from "./shapes.ts";
+import { finishesHandshake, WIREGUARD, word } from "./shapes.ts";
 
 /** A packet of a capture with its time in epoch milliseconds. */
 export type Timed = { at: number; packet: Packet };
@@ -84,7 +84,7 @@ class Kernel {
   #count(lane: LaneId): LaneCount {
     let count = this.#counts.get(lane);
     if (!count) {
-      count = { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0, finished: 0 };
+      count = { packets: 0, bytes: 0, dropped: 0, droppedBytes: 0, finished: 0, sent: 0, cookies: 0 };
       this.#counts.set(lane, count);
     }
     return count;
@@ -93,7 +93,12 @@ class Kernel {
   send(packet: Packet): void {
     if (packet.protocol !== PROTOCOL.udp || !packet.transport) return;
     const port = portFor(packet.sourcePort, "udp", this.#options.ports);
-    if (port && finishesHandshake(packet, port.protocol)) this.#count(vpnLane(port, "handshake")).finished++;
+    if (!port) return;
+    const count = this.#count(vpnLane(port, "handshake"));
+    count.sent = (count.sent ?? 0) + 1;
+    if (finishesHandshake(packet, port.protocol)) count.finished++;
+    const cookie = port.protocol === "wireguard" && word(packet.payload, 0) === WIREGUARD.cookieReply.word;
+    if (cookie) count.cookies = (count.cookies ?? 0) + 1;
   }
 
   receive(packet: Packet, at: number): Change[] {
@@ -115,7 +120,7 @@ class Kernel {
   }
 
   #isOver(lane: LaneId, at: number): boolean {
-    const { pps, burst } = this.#options.detector.threshold(lane);
+    const { pps, burst } = this.#options.detector.threshold(lane).bell;
     return !bucketOf(this.#thresholds, lane, pps, burst).take(at);
   }
 }

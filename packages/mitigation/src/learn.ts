@@ -1,6 +1,6 @@
 import type { VpnPort } from "@flowtriq/protocol/lane";
 import { REFLECTOR_PORTS } from "@flowtriq/protocol/reflector";
-import { finishedCounter, oddCounter } from "./names.ts";
+import { cookieCounter, finishedCounter, oddCounter } from "./names.ts";
 
 export const REFLECTOR_SET = `{ ${REFLECTOR_PORTS.join(", ")} }`;
 
@@ -28,6 +28,7 @@ export function learnRules(port: VpnPort): string[] {
       return [
         `@th,64,8 { 1, 2 } update @wg_index { @th,96,32 }`,
         finished("@th,64,8 2"),
+        `@th,64,8 3 counter name ${cookieCounter(port)}`,
         ...addresses("@th,64,8 { 1, 2 } ", "met"),
         // A cookie reply goes to anyone, a response and data only to an authenticated peer.
         ...peers("udp length >= 40 @th,64,8 != 3 "),

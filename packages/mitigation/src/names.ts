@@ -20,6 +20,10 @@ export const firstAidSet = (lane: LaneId): string => `f_${nameOf(lane)}`;
 /** Counter of the server's own packets that only a finished handshake gets. */
 export const finishedCounter = (port: Pick<VpnPort, "port" | "transport">): string => `h_${portChain(port)}`;
 
+/** Counter of all that the server sends from a port, and of its WireGuard cookie replies. */
+export const sentCounter = (port: Pick<VpnPort, "port" | "transport">): string => `s_${portChain(port)}`;
+export const cookieCounter = (port: Pick<VpnPort, "port" | "transport">): string => `c_${portChain(port)}`;
+
 export const learnChain = (port: Pick<VpnPort, "port" | "transport">): string => `learn_${portChain(port)}`;
 export const portChain = (port: Pick<VpnPort, "port" | "transport">): string => `${port.transport}_${port.port}`;
 /** Counter of the server's own packets that have no shape of its protocol: where there are many, clients speak so too. */

@@ -6,6 +6,7 @@ import { firstAidOf, type LaneMitigation, mitigationOf, withVerdict } from "./mi
 import {
   armedSet,
   arrivedCounter,
+  cookieCounter,
   droppedCounter,
   finishedCounter,
   firstAidSet,
@@ -16,6 +17,7 @@ import {
   observedCounter,
   oddCounter,
   portChain,
+  sentCounter,
   watchedSet,
 } from "./names.ts";
 import { portRules } from "./ports.ts";
@@ -71,7 +73,7 @@ export function toNftables(facts: HostFacts): string {
     ...lanes.flatMap((lane) => laneObjects(lane, facts)).map(indent),
     ...facts.ports
       .filter(isUdp)
-      .flatMap((port) => [finishedCounter(port), oddCounter(port)].map(counter))
+      .flatMap((port) => [finishedCounter, oddCounter, sentCounter, cookieCounter].map((named) => counter(named(port))))
       .map(indent),
     ...chains.map(({ name, hook }) => indent(`chain ${name} { ${hook ?? ""} }`)),
     "}",
@@ -240,7 +242,10 @@ function hookChains(facts: HostFacts): Chain[] {
     recordChain(facts),
     ...(facts.conntrack ? [trackedChain(facts, names)] : []),
     ...(facts.notrack && udpPorts.length > 0 ? untrackedChains(udpPorts, names) : []),
-    ...udpPorts.map((port) => ({ name: learnChain(port), rules: learnRules(port) })),
+    ...udpPorts.map((port) => ({
+      name: learnChain(port),
+      rules: [`counter name ${sentCounter(port)}`, ...learnRules(port)],
+    })),
     {
       name: "learn",
       hook: `type filter hook output priority ${LEARN_PRIORITY}; policy accept;`,

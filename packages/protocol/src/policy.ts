@@ -9,6 +9,8 @@ export type Mode = z.infer<typeof Mode>;
 /** An address or prefix in CIDR form, IPv4 or IPv6. */
 export const Prefix = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()]);
 
+const LanePps = z.record(z.string().check(z.maxLength(64)), z.int().check(z.minimum(1), z.maximum(100_000_000)));
+
 /** What may happen by itself on a node. Every field has a default, so `{}` is a policy. */
 export const Policy = z.strictObject({
   mode: z._default(Mode, "observe"),
@@ -23,10 +25,11 @@ export const Policy = z.strictObject({
   /** Never blocked, whatever they send: management networks, resolvers, monitoring. */
   neverBlock: z._default(z.array(Prefix).check(z.maxLength(256)), []),
   /** Manual thresholds in packets per second, by lane id; they replace floor and baseline. */
-  thresholdsPps: z._default(
-    z.record(z.string().check(z.maxLength(64)), z.int().check(z.minimum(1), z.maximum(100_000_000))),
-    {},
-  ),
+  thresholdsPps: z._default(LanePps, {}),
+  /** By lane id: what is learned never sets a threshold lower than this. Absent rather than empty, for older agents. */
+  floorsPps: z.optional(LanePps),
+  /** By lane id: nor higher than this, whatever is usual. */
+  ceilingsPps: z.optional(LanePps),
 });
 export type Policy = z.infer<typeof Policy>;
 

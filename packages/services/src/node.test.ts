@@ -34,6 +34,9 @@ describe("a policy", () => {
     await expect(
       policy.update(ctx, { policy: { thresholdsPps: { "udp:51820:everything": 1 } } }),
     ).rejects.toMatchObject({ code: "invalid_input" });
+    await expect(policy.update(ctx, { policy: { floorsPps: { "host:everything": 1 } } })).rejects.toMatchObject({
+      code: "invalid_input",
+    });
     await expect(policy.update(as(id, "operator"), { policy: {} })).rejects.toMatchObject({ code: "forbidden" });
     expect(await policy.get(ctx, {})).toMatchObject({ revision: 2, policy: { mode: "enforce" }, nodes: 0, applied: 0 });
     expect((await policy.history(ctx, {})).map(({ revision }) => revision)).toEqual([2, 1]);

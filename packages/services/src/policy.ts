@@ -102,11 +102,16 @@ export async function createFirst(tx: Tx, { workspaceId, now }: Pick<Context, "w
 
 /** Throws InvalidInput for a policy from which no rules can be made. */
 function compilePolicy(wanted: Policy): void {
-  const strangers = Object.keys(wanted.thresholdsPps).filter((lane) => !LaneId.safeParse(lane).success);
-  if (strangers.length > 0) {
+  const byLane = ["thresholdsPps", "floorsPps", "ceilingsPps"] as const;
+  const strangers = byLane.flatMap((field) =>
+    Object.keys(wanted[field] ?? {})
+      .filter((lane) => !LaneId.safeParse(lane).success)
+      .map((lane) => ({ field, lane })),
+  );
+  if (strangers[0]) {
     throw new InvalidInput(
-      `policy.thresholdsPps: ${strangers[0]} is no lane`,
-      strangers.map((lane) => ({ path: `policy.thresholdsPps.${lane}`, message: "is no lane" })),
+      `policy.${strangers[0].field}: ${strangers[0].lane} is no lane`,
+      strangers.map(({ field, lane }) => ({ path: `policy.${field}.${lane}`, message: "is no lane" })),
     );
   }
 }

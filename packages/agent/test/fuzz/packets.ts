@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Baselines } from "@flowtriq/detection/baseline";
 import { classify } from "@flowtriq/detection/classify";
 import { type Change, Detector, type LaneCount } from "@flowtriq/detection/detect";
 import { Summary, summarizeCapture, toProfile } from "@flowtriq/detection/features";
@@ -53,7 +54,7 @@ export class PacketFuzz {
     const samples = { ports: PORTS, mac1Keys: this.#mac1Keys };
     this.#summary = new Summary(samples);
     this.#detector = new Detector({
-      ...{ ports: PORTS, policy: POLICY, baselines: {}, samples },
+      ...{ ports: PORTS, policy: POLICY, baselines: new Baselines(), samples },
       newId: () => `atk_fuzz${String(++this.#attacks).padStart(8, "0")}`,
     });
   }
@@ -102,9 +103,9 @@ export class PacketFuzz {
     const tunnels = random.below(3) === 0 ? null : random.below(1_000);
     this.#follow(this.#detector.count(this.#at, new Map(this.#counts), tunnels));
     for (const lane of LANES) {
-      const { pps, bps, burst } = this.#detector.threshold(lane);
+      const { pps, bps, bell } = this.#detector.threshold(lane);
       assert(
-        [pps, bps, burst].every((value) => Number.isSafeInteger(value) && value > 0),
+        [pps, bps, bell.pps, bell.burst].every((value) => Number.isSafeInteger(value) && value > 0),
         `threshold of ${lane}`,
       );
     }

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector } from "@flowtriq/detection/detect";
 import { createRandom, type Random } from "@flowtriq/lab/random";
 import { BARE_HOST, type HostFacts } from "@flowtriq/mitigation/facts";
@@ -70,7 +71,7 @@ function compile(config: AgentConfig, seeds: HostFacts["seeds"]): void {
   const ports = config.ports ?? [];
   const policy = localPolicy(config);
   const detector = new Detector({
-    ...{ ports, policy, baselines: {} },
+    ...{ ports, policy, baselines: new Baselines() },
     samples: { ports, mac1Keys: new Map() },
     newId: () => "atk_fuzz00000000",
   });
@@ -89,7 +90,7 @@ function compile(config: AgentConfig, seeds: HostFacts["seeds"]): void {
       ...{ ports, hook, seeds, neverBlock: policy.neverBlock },
       nflogGroup: config.nflogGroup,
       samplesPerSecond: config.samplesPerSecond,
-      trips: (lane) => detector.threshold(lane),
+      trips: (lane) => detector.threshold(lane).bell,
     });
     harmless(text);
   }
