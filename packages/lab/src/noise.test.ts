@@ -16,6 +16,7 @@ import {
   readCookieReply,
   readData,
   type Session,
+  showCookie,
   Transcript,
   toData,
 } from "./noise.ts";
@@ -117,7 +118,9 @@ describe("an initiator", () => {
     expect(Buffer.from(readCookieReply(initiation, reply)!)).toEqual(cookie);
     expect(readCookieReply(initiate(known, NOW + 1), reply)).toBeUndefined();
     expect(readCookieReply(initiation, reply.subarray(0, 63))).toBeUndefined();
-    const { message } = initiate(known, NOW + 5_000, cookie);
+    const next = initiate(known, NOW + 5_000);
+    showCookie(next, cookie);
+    const { message } = next;
     expect(Buffer.from(message.subarray(132))).toEqual(Buffer.from(mac(cookie, message.subarray(0, 132))));
   });
 

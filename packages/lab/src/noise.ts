@@ -137,8 +137,8 @@ export class Transcript {
   }
 }
 
-/** The first message. `at` is in milliseconds since the epoch and must grow with each of one client's; the cookie makes mac2. */
-export function initiate(known: Acquaintance, at: number, cookie?: Uint8Array): Initiation {
+/** The first message. `at` is in milliseconds since the epoch and must grow with each of one client's. */
+export function initiate(known: Acquaintance, at: number): Initiation {
   const ephemeral = keyPair();
   const state = new Transcript(known.serverPublicKey);
   const message = Buffer.alloc(INITIATION_BYTES);
@@ -153,8 +153,12 @@ export function initiate(known: Acquaintance, at: number, cookie?: Uint8Array): 
   const [second] = state.mix(known.shared, 1);
   message.set(state.seal(second!, tai64n(at)), 88);
   message.set(mac(mac1Key(known.serverPublicKey), message.subarray(0, MAC1_AT)), MAC1_AT);
-  if (cookie) message.set(mac(cookie, message.subarray(0, MAC2_AT)), MAC2_AT);
   return { message, index, ephemeral, state, known };
+}
+
+/** Writes mac2 into a message that was not sent yet: the proof that its sender got the cookie. */
+export function showCookie({ message }: Initiation, cookie: Uint8Array): void {
+  message.set(mac(cookie, message.subarray(0, MAC2_AT)), MAC2_AT);
 }
 
 /** Keys from the server's answer; undefined if it answers something else, or is not genuine. */

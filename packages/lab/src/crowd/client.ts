@@ -7,6 +7,7 @@ import {
   keyPair,
   readCookieReply,
   type Session,
+  showCookie,
   TYPE,
   toData,
 } from "../noise.ts";
@@ -15,6 +16,8 @@ import type { CrowdRequest, Outcome } from "./request.ts";
 /** Whitepaper 6.1: Rekey-Timeout, and jitter of up to a third of a second (Linux timers.c). */
 const RETRY_MS = 5_000;
 const JITTER_MS = 333;
+/** When the next try is made, in case it is needed: two hundred clients' tries at the moment they are due would delay each other. */
+const AHEAD_MS = { least: 500, spread: 4_000 };
 /** WireGuard throws a cookie away after two minutes (whitepaper 5.4.7). */
 const COOKIE_MS = 120_000;
 
@@ -27,7 +30,7 @@ type Attempt = {
   lastAt: number;
   longestPauseMs: number;
   next: Initiation;
-  timer?: NodeJS.Timeout;
+  timers: NodeJS.Timeout[];
   done(outcome: Outcome): void;
 };
 
@@ -69,11 +72,10 @@ export class Client {
 
   /** Makes the next initiation ahead of its time: a crowd's first tries shall go out when they are due. */
   prepare(tries: number, done: (outcome: Outcome) => void): void {
-    clearTimeout(this.#attempt?.timer);
     const next = this.#initiation();
     this.#attempt = {
       ...{ tries: 0, triesLeft: tries, cookies: 0, firstAt: 0, lastAt: 0, longestPauseMs: 0 },
-      ...{ next, done },
+      ...{ next, timers: [], done },
     };
   }
 
@@ -92,17 +94,19 @@ export class Client {
     attempt.tries += 1;
     attempt.triesLeft -= 1;
     this.#sent = attempt.next;
+    const cookie = this.#cookie && now - this.#cookie.at < COOKIE_MS ? this.#cookie.bytes : undefined;
+    if (cookie) showCookie(attempt.next, cookie);
     this.#socket?.send(attempt.next.message);
-    attempt.timer = setTimeout(
-      () => {
-        if (attempt.triesLeft > 0) attempt.next = this.#initiation();
-        this.try();
-      },
-      RETRY_MS + Math.random() * JITTER_MS,
-    );
+    const makeNext = () => {
+      attempt.next = this.#initiation();
+    };
+    attempt.timers = [
+      setTimeout(makeNext, AHEAD_MS.least + Math.random() * AHEAD_MS.spread),
+      setTimeout(() => this.try(), RETRY_MS + Math.random() * JITTER_MS),
+    ];
   }
 
-  /** One data packet of its session, on the socket that it has now. False if there is no session. */
+  /** One data packet of its session, on the socket that it has now. Gives its length, or 0 if it could not be sent. */
   send(contents: Uint8Array): number {
     if (!this.session || !this.#socket) return 0;
     const packet = toData(this.session, contents);
@@ -110,9 +114,7 @@ export class Client {
   }
 
   #initiation(): Initiation {
-    const { bytes, at } = this.#cookie ?? { bytes: undefined, at: 0 };
-    const fresh = performance.now() - at < COOKIE_MS ? bytes : undefined;
-    return initiate(this.#known, performance.timeOrigin + performance.now(), fresh);
+    return initiate(this.#known, performance.timeOrigin + performance.now());
   }
 
   #receive(bytes: Uint8Array): void {
@@ -136,8 +138,8 @@ export class Client {
   }
 
   #end(ms: number | null): void {
-    const { tries, cookies, longestPauseMs, timer, done } = this.#attempt!;
-    clearTimeout(timer);
+    const { tries, cookies, longestPauseMs, timers, done } = this.#attempt!;
+    timers.forEach(clearTimeout);
     this.#attempt = undefined;
     done({ tries, ms, cookies, longestPauseMs });
   }
