@@ -168,14 +168,15 @@ async function addressesOf(
   if (sources === "one_address") return Array<string>(clients).fill(host.address[family]);
   const numbers = Array.from({ length: clients }, (_, index) => index + 1);
   const own = Number(host.address[4].split(".")[3]);
+  // Public addresses, as clients have them: private ones count as made up. Nothing leaves the lab.
   if (family === 4) {
     if (sources !== "own_address") throw new Error(`${sources} is for IPv6`);
-    const network = `100.${64 + own}.0.0/16`;
+    const network = `81.${own}.0.0/16`;
     await ip([`route replace local ${network} dev lo`], host.namespace);
     await ip([`route replace ${network} via ${host.address[4]}`], lab.concentrator.namespace);
-    return numbers.map((number) => `100.${64 + own}.${number >> 8}.${number & 255}`);
+    return numbers.map((number) => `81.${own}.${number >> 8}.${number & 255}`);
   }
-  const prefix = `fd98:${own.toString(16)}`;
+  const prefix = `2a05:${own.toString(16)}`;
   // A local route makes a whole prefix the host's own; IPv6 lets a socket have such an address only when it is told to.
   await run(host.namespace, ["sysctl", "-qw", "net.ipv6.ip_nonlocal_bind=1"]);
   await ip([`route replace local ${prefix}::/32 dev lo`], host.namespace);
