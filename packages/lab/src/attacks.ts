@@ -10,6 +10,8 @@ export interface Target {
   random: Random;
   /** Base64; only `wireguard_initiation_valid_mac1` needs it. */
   serverPublicKey?: string;
+  /** Initiations of genuine clients, base64: `wireguard_initiation_valid_mac1` replays them instead of making up its own. */
+  recorded?: string[];
 }
 
 export interface Attack {
@@ -46,7 +48,8 @@ export const attacks = {
   wireguard_initiation_valid_mac1: {
     port: WIREGUARD,
     // The mac covers everything before it, so only the source changes from one repetition to the next.
-    build: ({ random, port, serverPublicKey }) => {
+    build: ({ random, port, serverPublicKey, recorded: [first, ...others] = [] }) => {
+      if (first) return udp(fromAnywhere(random, port), Buffer.from(random.pick([first, ...others]), "base64"));
       const message = initiation(random);
       message.set(blake2s(message.subarray(0, 116), { key: mac1Key(serverPublicKey), dkLen: 16 }), 116);
       return udp(fromAnywhere(random, port), message);

@@ -38,6 +38,7 @@ export interface AttackCapture {
   sources?: Sources;
   seed?: number;
   serverPublicKey?: string;
+  recorded?: string[];
   destination?: string;
   /** Milliseconds since the epoch. */
   startAt?: number;

@@ -16,6 +16,7 @@ export interface RingOptions {
   sourceMac: string;
   destinationMac: string;
   serverPublicKey?: string;
+  recorded?: string[];
   /** At most so many packets and bytes are built; sending goes round, with fresh sources and contents each time. */
   slots: number;
   maxBytes?: number;

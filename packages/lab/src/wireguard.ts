@@ -209,7 +209,8 @@ async function startDevice(host: Host, name: string, address: Record<Family, str
   return device;
 }
 
-const configure = (device: string, lines: string[]) => ask(device, `set=1\n${lines.join("\n")}\n\n`);
+/** Sets what the lines say (https://www.wireguard.com/xplatform/), thousands of peers as well as one. */
+export const configure = (device: string, lines: string[]) => ask(device, `set=1\n${lines.join("\n")}\n\n`);
 
 /** One exchange over wireguard-go's control socket (https://www.wireguard.com/xplatform/), which costs no process. */
 async function ask(device: string, request: string): Promise<string> {
@@ -225,7 +226,8 @@ async function ask(device: string, request: string): Promise<string> {
   return answer;
 }
 
-async function peersOf(device: string): Promise<Map<string, WireguardPeer>> {
+/** What the device knows of its peers, by public key in hexadecimal. */
+export async function peersOf(device: string): Promise<Map<string, WireguardPeer>> {
   const answer = await ask(device, "get=1\n\n");
   const [, ...peers] = answer.split(/^public_key=/m);
   return new Map(
@@ -261,7 +263,7 @@ const endpoint = (address: string, port: number) => `${bracketed(address)}${port
 const canonical = (address: string) =>
   new SocketAddress({ address, family: address.includes(":") ? "ipv6" : "ipv4" }).address;
 const base64 = (key: string) => Buffer.from(key, "hex").toString("base64");
-const hex = (key: string) => Buffer.from(key, "base64").toString("hex");
+export const hex = (key: string) => Buffer.from(key, "base64").toString("hex");
 
 function keyPair(): KeyPair {
   const { d, x } = generateKeyPairSync("x25519").privateKey.export({ format: "jwk" });

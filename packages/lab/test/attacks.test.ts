@@ -160,3 +160,11 @@ test("valid mac1 without the server's key is an error", () => {
 test.each(["1.2.3", "fe80::1%eth0", "::ffff:1.2.3.4", "example.org", ""])("%j is no address", (address) => {
   expect(() => addressBytes(address)).toThrow("not an address");
 });
+
+test("recorded initiations are replayed as they are, each from many sources", () => {
+  const recorded = [1, 2, 3].map((fill) => Buffer.alloc(148, fill).toString("base64"));
+  const seen = packets("wireguard_initiation_valid_mac1", 4, { recorded });
+  const messages = new Set(seen.map((packet) => udpPayload(packet, 4).toString("base64")));
+  expect([...messages].sort()).toEqual(recorded);
+  expect(new Set(seen.map((packet) => packet.readUInt32BE(12))).size).toBeGreaterThan(290);
+});
