@@ -3,6 +3,7 @@ import type { LaneId, VpnPort } from "@flowtriq/protocol/lane";
 import type { TrafficVerdict } from "@flowtriq/protocol/vector";
 import { classify } from "./classify.ts";
 import { courseSince } from "./course.ts";
+import { hasFinished } from "./evidence.ts";
 import { type Summary, toProfile } from "./features.ts";
 import type { Limits } from "./limits.ts";
 import type { Counts, LaneRate, Readings } from "./readings.ts";
@@ -196,11 +197,15 @@ export class LiveAttack {
     if (!measured || (!first && !again && !force)) return [];
     this.#classifiedAt = at;
     const verdict = classify(summary);
-    const next = verdict.verdict ?? fallbackVerdict(attack.lanes[0]!, scene.ports);
+    // Rules that hold handshakes back make a flood look like a crowd; only handshakes that were finished show one.
+    const doubted = verdict.verdict === "reconnect_storm" && !hasFinished(summary);
+    if (doubted && !first) return [];
+    const next = doubted ? attack.verdict : (verdict.verdict ?? fallbackVerdict(attack.lanes[0]!, scene.ports));
     const changed = next !== attack.verdict;
     // A later picture replaces an earlier one only when it is at least as sure.
     if (!first && !force && !(changed && verdict.confidence >= attack.confidence)) return [];
     attack.classified = true;
+    if (doubted) return [this.change("classified", at)];
     attack.verdict = next;
     attack.confidence = verdict.verdict === null ? 0.5 : verdict.confidence;
     attack.evidence = verdict.evidence;

@@ -17,7 +17,7 @@ export type Pace = {
   ipsecPeers?: true;
   answeredPeers?: true;
 };
-const USUAL: Pace = { perMinute: 60, burst: 5, addressPps: 50, addressBurst: 250, admittedPps: 20 };
+const USUAL: Pace = { perMinute: 60, burst: 5, addressPps: 100, addressBurst: 1_000, admittedPps: 20 };
 export const PACES: Record<VpnProtocol | "disguised", Pace> = {
   wireguard: { ...USUAL, perMinute: 15, burst: 2, ephemeralOnce: true },
   // Ten unanswered strangers a second are all that OpenVPN 2.6 can bear, so none comes by chance.
@@ -77,6 +77,8 @@ export function handshakeRules(pace: Pace): { rules: string[]; branches: Branche
     ];
     branches[`second${n}`] = [
       ...paced,
+      // A try that fails for want of a budget, or is answered by a cookie, must not have been in vain.
+      `update @retry${n} { ${saddr} . udp sport }`,
       ...budgets("source", "crowd"),
       ...(n === 6
         ? [

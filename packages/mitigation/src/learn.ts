@@ -73,8 +73,9 @@ function ikeRules(shift: 0 | 32, finished: (shape: string) => string): string[] 
   ];
   return [
     finished(`${exchange} { 35, 32 }`),
-    // Whoever answers IKE_SA_INIT must name the responder SPI that we chose.
-    `${exchange} { 34, 35, 36, 37, 2, 4, 5, 6, 32 } update @ike_spi { @th,${128 + shift},64 }`,
+    // Whoever answers must name the SPI that we chose: as responder, or, where we have begun, as initiator.
+    `${exchange} { 34, 35, 36, 37, 2, 4, 5, 6, 32 } @th,${128 + shift},64 != 0 update @ike_spi { @th,${128 + shift},64 }`,
+    `${exchange} { 34, 2, 4 } @th,${128 + shift},64 0 update @ike_spi { @th,${64 + shift},64 }`,
     ...addresses(`${exchange} { 34, 2 } `, "answered_ike"),
     // The answer to IKE_AUTH may be a refusal, and the one after it never come.
     ...learn(version2("35"), FOR_A_LOGIN),

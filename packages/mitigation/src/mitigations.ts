@@ -43,7 +43,7 @@ const UNASKED: FirstAid = { pps: 2_000, burst: 150, above: "mitigate" };
 /** None for what a host that routes or serves may get much of at once. */
 const HOST_FIRST_AID: Partial<Record<HostLaneClass, FirstAid>> = {
   reflected: UNASKED,
-  syn: { pps: 10_000, burst: 1_000, above: "mitigate" },
+  syn: { pps: 10_000, burst: 2_000, above: "mitigate" },
   synack: UNASKED,
   gre: UNASKED,
   esp: UNASKED,
@@ -103,9 +103,12 @@ const VPN: Record<VpnLaneClass, (port: VpnPort) => LaneMitigation | undefined> =
 
 /** A client that answers the server's own answer: by the address and port it went to, or by the SPI that the server chose. */
 function takenUp({ protocol }: VpnPort): string[] {
-  if (protocol === "ike") return ["@th,128,64 @ike_spi limit rate 2000/second burst 500 packets accept"];
-  if (protocol === "ipsec_nat_t")
-    return ["@th,64,32 0 @th,160,64 @ike_spi limit rate 2000/second burst 500 packets accept"];
+  if (protocol === "ike" || protocol === "ipsec_nat_t") {
+    const [marker, shift] = protocol === "ike" ? ["", 0] : ["@th,64,32 0 ", 32];
+    return [128, 64].map(
+      (spi) => `${marker}@th,${spi + shift},64 @ike_spi limit rate 2000/second burst 500 packets accept`,
+    );
+  }
   return [
     "ip saddr . udp sport @answered4 limit rate 2000/second burst 500 packets accept",
     "ip6 saddr . udp sport @answered6 limit rate 2000/second burst 500 packets accept",

@@ -60,7 +60,7 @@ export const learnedSets = ({ greylist }: Pick<HostFacts, "greylist">): string[]
   ...addresses("crowd", MANY, "10s"),
   ...addresses("crowd_tries", MANY, "10s"),
   `set network6 ${keyed("ipv6_addr", MANY, "10s")}`,
-  `set ephemeral ${timed("@th,128,128", MANY, "3m")}`,
+  `set ephemeral ${timed("@th,128,128", MANY * 2, "3m")}`,
   ...both("synretry", (address) => timed(`${address} . tcp sport`, greylist, RETRY)),
   ...addresses("synrate", MANY, "10s"),
   `set index_rate ${timed("@th,96,32", MANY, "10s")}`,
