@@ -30,7 +30,12 @@ const CONCENTRATORS = [
   },
   {
     name: "OpenVPN",
-    begin: (lab: Topology) => startOpenvpn(lab, { clients: [...CLIENTS] }),
+    begin: async (lab: Topology) => {
+      const openvpn = await startOpenvpn(lab, { clients: [...CLIENTS] });
+      // Its first report was written before anybody had logged in.
+      await expect.poll(() => openvpn.connected().length, { timeout: 20_000 }).toBe(CLIENTS.length);
+      return openvpn;
+    },
     ports: [{ port: 1194, transport: "udp", protocol: "openvpn" }],
     attack: "openvpn_reset",
     lane: "udp:1194:handshake",

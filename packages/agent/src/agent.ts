@@ -49,8 +49,6 @@ const RELEASE_WAR_MS = 5_000;
 const RELEASE_PEACE_MS = 60_000;
 /** The first seconds touch code that is not needed again. */
 const FIRST_RELEASE_MS = 10_000;
-/** Slewing and the rounding of two clocks stay below this. */
-const CLOCK_SET_MS = 500;
 const SNAPLEN = 192;
 
 /** In peace a reading falls just behind each full second, so that observations are whole seconds. */
@@ -363,7 +361,7 @@ export class Agent {
 
   #tick(): void {
     // While nothing is measured the clock may be set; an attack must not change its age by that.
-    if (!this.#detector.alert && Math.abs(this.#clock.follow()) > CLOCK_SET_MS) this.#detector.forgetReading();
+    if (!this.#detector.alert) this.#clock.follow();
     const counts = this.#firewall.counts();
     // After the reading: a stall before it must not make the rate look higher.
     const now = this.#clock.now();
@@ -375,7 +373,7 @@ export class Agent {
     this.#lookAfterPeers(now, counts);
     const seen = this.#seconds.second(now, counts, this.#tunnels);
     if (seen) this.#options.onObservation?.(seen);
-    this.#captures?.tick(now);
+    this.#captures?.tick(Date.now());
     this.#witness.tick(now, counts, this.#detector.attacks);
     this.#housekeeping(now);
   }

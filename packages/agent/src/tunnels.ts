@@ -39,6 +39,7 @@ export class Tunnels {
   #socketsAt = NEVER;
   #lostAt = NEVER;
   #counting: Promise<number | null> | undefined;
+  #told: { at: number; count: number | null } = { at: NEVER, count: null };
 
   constructor(options: TunnelsOptions) {
     this.#options = options;
@@ -79,9 +80,14 @@ export class Tunnels {
       answers = await this.#askAll(nowSeconds);
     }
     for (const answer of answers) this.#watch(answer, nowSeconds);
-    if (answers.some(({ error }) => error)) return null;
+    if (answers.some(({ error }) => error?.gone)) return null;
+    // A daemon that is slow to answer, as in the first seconds of a flood, has the tunnels that it had a moment ago.
+    if (answers.some(({ error }) => error))
+      return nowSeconds - this.#told.at <= GRACE_SECONDS ? this.#told.count : null;
     const known = answers.flatMap(({ count }) => count ?? []);
-    return known.length > 0 ? known.reduce((sum, count) => sum + count, 0) : null;
+    const count = known.length > 0 ? known.reduce((sum, one) => sum + one, 0) : null;
+    this.#told = { at: nowSeconds, count };
+    return count;
   }
 
   #askAll(nowSeconds: number): Promise<Answer[]> {

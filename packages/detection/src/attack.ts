@@ -61,6 +61,8 @@ const BUSY_MS = 5_000;
 /** A peak is a rate over at least this long. */
 const PEAK_MS = 90;
 
+const NOTHING = { packets: 0, dropped: 0 };
+
 /** An attack that paused may pause this much longer the next time. */
 const PAUSE_GROWTH = 1.5;
 
@@ -171,7 +173,9 @@ export class LiveAttack {
     for (const lane of attack.lanes) {
       const rate = readings.rates.get(lane);
       if (!this.#started.has(lane)) this.countFrom(lane, readings.before?.counts);
-      const start = this.#started.get(lane)?.get(lane);
+      const counts = this.#started.get(lane);
+      // A lane that was not there before begins at nothing.
+      const start = counts && (counts.get(lane) ?? NOTHING);
       const now = readings.of(lane);
       if (start && now) {
         attack.packets += Math.max(0, now.packets - start.packets);

@@ -69,11 +69,6 @@ export class Detector {
     return this.#suspicions.size > 0 || [...this.#live.values()].some((live) => live.isBusy(at));
   }
 
-  /** The clock was set: the time since the last reading is not known, so nothing may be measured or learned from it. */
-  forgetReading(): void {
-    this.#readings.forget();
-  }
-
   get baselines(): Baselines {
     return this.#options.baselines;
   }

@@ -51,11 +51,6 @@ export class Readings {
     return true;
   }
 
-  /** The next reading is the first of its kind: nothing is measured against what was before. */
-  forget(): void {
-    this.latest = undefined;
-  }
-
   /** What a lane's counters stand at. */
   of(lane: LaneId): LaneCount | undefined {
     return this.latest?.counts.get(lane);
