@@ -1,9 +1,14 @@
 import { vpnLane } from "@flowtriq/protocol/lane";
+import { Policy } from "@flowtriq/protocol/policy";
 import { describe, expect, test } from "vitest";
 import { type Flow, SimulatedNode } from "../test/node.ts";
 import { strangers } from "../test/pools.ts";
 import { SimulatedServer } from "../test/server.ts";
 import { World } from "../test/world.ts";
+import { Baselines } from "./baseline.ts";
+import { Comebacks } from "./comeback.ts";
+import { Limits } from "./limits.ts";
+import { Readings } from "./readings.ts";
 
 type Protocol = "wireguard" | "openvpn";
 const DAY_SECONDS = 86_400;
@@ -15,11 +20,12 @@ const told = (node: SimulatedNode) =>
   );
 
 /** A node with a server whose clients are connected. */
-function running(protocol: Protocol, number: number, { counted = true } = {}) {
+function running(protocol: Protocol, number: number, { counted = true, dataPps = 2 } = {}) {
   const world = new World(21, "training");
   const mac1Keys = new Map([[world.vpn("wireguard"), world.mac1Key]]);
   const node = new SimulatedNode({ ports: world.ports, mac1Keys });
   const server = new SimulatedServer(world, node, protocol, number);
+  server.dataPps = dataPps;
   let now = 0;
   const seconds = (count: number, each: (second: number) => void = () => {}) => {
     for (let i = 0; i < count; i++, now++) {
@@ -107,6 +113,42 @@ describe.each(["wireguard", "openvpn"] as const)("%s", (protocol) => {
     node.flows.push(flood(20_000));
     seconds(3);
     expect(node.started).toHaveLength(1);
+  });
+});
+
+test("once a quarter of the tunnels is gone, who is missing explains handshakes until nearly all are back", () => {
+  const { ports } = new World(21, "training");
+  const lane = vpnLane(ports[0]!, "handshake");
+  const limits = new Limits(Policy.parse({}), new Baselines());
+  const readings = new Readings();
+  const comebacks = new Comebacks();
+  const missing = (tunnels: number | null) => {
+    readings.tunnels = tunnels;
+    comebacks.take(1, readings, limits, ports);
+    return Math.round((comebacks.of(lane, readings, limits, ports)?.pps ?? 0) / 0.4);
+  };
+  expect([1_000, 990, 800].map(missing)).toEqual([0, 0, 0]);
+  expect([200, null, null, 0, 200, 900, 960, 985].map(missing)).toEqual([788, 988, 988, 988, 788, 88, 28, 0]);
+});
+
+describe("where nobody counts tunnels, and there is too little data to miss,", () => {
+  test("the clients of a server that is down are told by asking again", () => {
+    const { node, server, seconds, now } = running("wireguard", 4_000, { counted: false, dataPps: 0.1 });
+    server.up = false;
+    server.lose(now(), 5);
+    seconds(300);
+    expect(told(node)).toEqual([]);
+    expect(node.detector.threshold("udp:41194:handshake").pps).toBeGreaterThan(1_000);
+  });
+
+  test("strangers who never do are a flood, though the server is down", () => {
+    const { node, server, seconds, flood } = running("wireguard", 20, { counted: false });
+    server.up = false;
+    seconds(20);
+    node.flows.push(flood(800));
+    node.run(10_000, 10);
+    expect(node.started).toHaveLength(1);
+    expect(node.attacks[0]).toMatchObject({ verdict: "wireguard_handshake_flood" });
   });
 });
 

@@ -82,7 +82,9 @@ export function judge(suspicion: Suspicion, seen: Seen): Judgement {
   const sustained = overSince !== undefined && seen.at - overSince >= SUSTAINED_MS;
   if (isStrangerLane(lane)) return judgeStrangers(suspicion, seen, sustained);
   if (!seen.course && classOf(lane) === "handshake" && mustBeCounted(suspicion, seen, reached)) return "wait";
-  return judgeMixed(suspicion, seen, seen.course, sustained);
+  const judgement = judgeMixed(suspicion, seen, seen.course, sustained);
+  // Samples may show an attack; that there is none is for the counters to say, which know what became of it.
+  return judgement === "ordinary" && !seen.counted ? "wait" : judgement;
 }
 
 /** Rate of a lane whose bell rings: what overflows it came on top. */

@@ -19,7 +19,6 @@ const HABITS = {
     rekey: 120,
   },
 };
-const DATA_PPS = 2;
 
 /** A VPN server and its clients, second by second: who tries, who is let in, and what that looks like in the lanes. */
 export class SimulatedServer {
@@ -31,6 +30,8 @@ export class SimulatedServer {
   readonly #lane: LaneId;
   readonly #started: number[] = [];
   up = true;
+  /** Data packets a second of each client. */
+  dataPps = 2;
 
   constructor(world: World, node: SimulatedNode, protocol: Protocol, number: number) {
     this.#world = world;
@@ -105,8 +106,8 @@ export class SimulatedServer {
     }
     const { packets } = this.#habits;
     this.#handshake.pps = opened;
-    this.#data.pps = this.online * DATA_PPS * (0.9 + 0.2 * this.#world.random());
-    const sent = this.up ? finished * packets + this.online * DATA_PPS : 0;
+    this.#data.pps = this.online * this.dataPps * (0.9 + 0.2 * this.#world.random());
+    const sent = this.up ? finished * packets + this.online * this.dataPps : 0;
     node.answers.set(this.#lane, { finished: finished * packets, sent });
   }
 
