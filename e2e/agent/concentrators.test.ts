@@ -6,7 +6,7 @@ import { startOpenvpn } from "@flowtriq/lab/openvpn";
 import { combine, type Probe, probe } from "@flowtriq/lab/probe";
 import { bearableLoss, processorTimes } from "@flowtriq/lab/stolen";
 import { startStrongswan } from "@flowtriq/lab/strongswan";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { agentCommand, type RunningAgent, startAgent } from "./agent.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -33,7 +33,7 @@ const CONCENTRATORS = [
     begin: async (lab: Topology) => {
       const openvpn = await startOpenvpn(lab, { clients: [...CLIENTS] });
       // Its first report was written before anybody had logged in.
-      await expect.poll(() => openvpn.connected().length, { timeout: 20_000 }).toBe(CLIENTS.length);
+      await vi.waitUntil(() => openvpn.connected().length === CLIENTS.length, { timeout: 20_000 });
       return openvpn;
     },
     ports: [{ port: 1194, transport: "udp", protocol: "openvpn" }],

@@ -360,8 +360,8 @@ export class Agent {
   }
 
   #tick(): void {
-    // While nothing is measured the clock may be set; an attack must not change its age by that.
-    if (!this.#detector.alert) this.#clock.follow();
+    // While no attack is measured the clock may be set; a mere suspicion is formed anew then.
+    if (this.#detector.attacks.length === 0) this.#clock.follow();
     const counts = this.#firewall.counts();
     // After the reading: a stall before it must not make the rate look higher.
     const now = this.#clock.now();

@@ -68,7 +68,7 @@ test.each<[string, number, Uint8Array, string]>([
   ["OpenVPN opcode 31", 1194, fill(100, 0xf8, ...sid), "malformed"],
   ["IKE_SA_INIT", 500, ike(34), "handshake"],
   ["IKE_SA_INIT answer", 500, ike(34, { responder: 9, flags: 0x20 }), "control"],
-  ["IKE cookie, which has no responder SPI yet", 500, ike(34, { flags: 0x20 }), "handshake"],
+  ["IKE cookie, which has no responder SPI yet", 500, ike(34, { flags: 0x20 }), "control"],
   ["IKE session resumption", 500, ike(38), "control"],
   ["IKE_AUTH", 500, ike(35, { responder: 9 }), "control"],
   ["IKEv1 main mode", 500, ike(2, { version: 0x10, flags: 0 }), "handshake"],

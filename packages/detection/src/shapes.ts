@@ -139,7 +139,8 @@ function ikeShape(message: Uint8Array, length: number): Shape {
   if (length < IKE.minLength || word(message, IKE.lengthAt) >>> 16 !== 0) return "malformed";
   if (zero64(message, IKE.initiatorSpiAt) || !includes(IKE.versions, message[IKE.versionAt]!)) return "malformed";
   const exchange = message[IKE.exchangeAt]!;
-  if (includes(IKE.opening, exchange) && zero64(message, IKE.responderSpiAt)) return "handshake";
+  const isResponse = (message[IKE.flagsAt]! & IKE.flags.response) !== 0;
+  if (includes(IKE.opening, exchange) && !isResponse && zero64(message, IKE.responderSpiAt)) return "handshake";
   return includes(IKE.exchanges, exchange) ? "control" : "malformed";
 }
 

@@ -99,9 +99,9 @@ function ike(shift: number): string {
   const at = (byte: number) => 64 + shift + 8 * byte;
   return `udp length >= ${36 + shift / 8} @th,${at(17)},8 { 0x10, 0x20 } @th,${at(24)},16 0 @th,${at(0)},64 != 0`;
 }
-/** IKE_SA_INIT (34), or main and aggressive mode of version 1, with a responder SPI still zero. */
+/** IKE_SA_INIT (34), or main and aggressive mode of version 1, with a responder SPI still zero, and no response (RFC 7296 3.1). */
 const ikeHandshake = (shift: number, to: Lanes) => [
-  `${ike(shift)} @th,${64 + shift + 8 * 18},8 { 34, 2, 4 } @th,${64 + shift + 64},64 0 ${to.handshake}`,
+  `${ike(shift)} @th,${64 + shift + 8 * 18},8 { 34, 2, 4 } @th,${64 + shift + 8 * 19},8 & 0x20 == 0 @th,${64 + shift + 64},64 0 ${to.handshake}`,
 ];
 const ikeControl = (shift: number, to: Lanes) => [
   `${ike(shift)} @th,${64 + shift + 8 * 18},8 { 2, 4, 5, 6, 32, 34, 35, 36, 37, 38, 43, 44 } ${to.control}`,
