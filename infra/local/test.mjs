@@ -31,7 +31,7 @@ await main(async () => {
   );
   await add("agent and lab in namespaces", () => {
     const obstacle = whyNoNamespaces();
-    if (!obstacle) return runVitest("namespaces", { name: "agent and lab in namespaces", minutes: 18 });
+    if (!obstacle) return runVitest("namespaces", { name: "agent and lab in namespaces", minutes: 22 });
     console.log(`Left out: ${obstacle}.`);
     return skipped("agent and lab in namespaces", obstacle);
   });
