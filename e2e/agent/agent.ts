@@ -18,6 +18,18 @@ export const MINIMAL = {
   mode: "enforce",
 };
 
+/** A port of each protocol that the lab can attack. */
+export const EVERY_PROTOCOL = {
+  ...MINIMAL,
+  ports: [
+    { port: 51820, transport: "udp", protocol: "wireguard" },
+    { port: 1194, transport: "udp", protocol: "openvpn" },
+    { port: 500, transport: "udp", protocol: "ike" },
+    { port: 4500, transport: "udp", protocol: "ipsec_nat_t" },
+    { port: 443, transport: "tcp", protocol: "openvpn" },
+  ],
+};
+
 export type RunningAgent = {
   pid: number;
   events(): AgentEvent[];

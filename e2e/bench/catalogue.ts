@@ -10,7 +10,7 @@ import { createTopology, type Family, type Topology } from "@flowtriq/lab/namesp
 import { startOpenvpn } from "@flowtriq/lab/openvpn";
 import { combine, probe } from "@flowtriq/lab/probe";
 import { startWireguard } from "@flowtriq/lab/wireguard";
-import { agentCommand, startAgent } from "../agent/agent.ts";
+import { agentCommand, EVERY_PROTOCOL, startAgent } from "../agent/agent.ts";
 
 const PPS = Number(process.env.PPS ?? 100_000);
 const SECONDS = Number(process.env.SECONDS ?? 3);
@@ -24,15 +24,7 @@ if (unknown.length > 0) {
 }
 
 const CONFIG = {
-  interfaces: ["eth0"],
-  ports: [
-    { port: 51820, transport: "udp", protocol: "wireguard" },
-    { port: 1194, transport: "udp", protocol: "openvpn" },
-    { port: 500, transport: "udp", protocol: "ike" },
-    { port: 4500, transport: "udp", protocol: "ipsec_nat_t" },
-    { port: 443, transport: "tcp", protocol: "openvpn" },
-  ],
-  mode: "enforce",
+  ...EVERY_PROTOCOL,
   policy: { quietSeconds: 5, leaseSeconds: 15 },
 };
 

@@ -7,7 +7,7 @@ import { firstDrop, type Meter, startMeter, timeToFirstDrop } from "@flowtriq/la
 import { createTopology } from "@flowtriq/lab/namespaces";
 import { startOpenvpn } from "@flowtriq/lab/openvpn";
 import { startWireguard } from "@flowtriq/lab/wireguard";
-import { agentCommand, startAgent } from "../agent/agent.ts";
+import { agentCommand, EVERY_PROTOCOL, startAgent } from "../agent/agent.ts";
 import { line } from "./figures.ts";
 
 const RUNS = Number(process.env.RUNS ?? 20);
@@ -26,17 +26,6 @@ const ATTACKS = [
   ["TCP: segments on the VPN's port", "ack", 443],
   ["TCP: SYN", "syn", 443],
 ] as const;
-const CONFIG = {
-  interfaces: ["eth0"],
-  ports: [
-    { port: 51820, transport: "udp", protocol: "wireguard" },
-    { port: 1194, transport: "udp", protocol: "openvpn" },
-    { port: 500, transport: "udp", protocol: "ike" },
-    { port: 4500, transport: "udp", protocol: "ipsec_nat_t" },
-    { port: 443, transport: "tcp", protocol: "openvpn" },
-  ],
-  mode: "enforce",
-};
 
 const lab = await createTopology({ clients: 2 });
 try {
@@ -58,7 +47,7 @@ try {
       }
 
   async function once(attack: (typeof ATTACKS)[number][1], port: number, pps: number) {
-    const agent = await startAgent(lab, CONFIG);
+    const agent = await startAgent(lab, EVERY_PROTOCOL);
     const meter: Meter = await startMeter(lab);
     try {
       const senders = pps > SENDER_PPS ? 2 : 1;

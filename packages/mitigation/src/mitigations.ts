@@ -196,7 +196,8 @@ const HOST: Record<HostLaneClass, (context: MitigationContext) => LaneMitigation
 
 const segments = (conntrack: boolean): LaneMitigation =>
   conntrack
-    ? { words: `Drop ${STRAY_SEGMENTS}`, rules: [trickle(), "drop"], tracked: true }
+    ? // Tracking may have begun after a connection did, or have been flushed; the host's own list has it still.
+      { words: `Drop ${STRAY_SEGMENTS}`, rules: [...OWN_CONNECTIONS, trickle(), "drop"], tracked: true }
     : { words: `Drop ${STRAY_SEGMENTS}`, rules: [...NOT_OURS, ...OWN_CONNECTIONS, trickle(), "drop"] };
 
 /** Lanes whose rules know the innocent by the connections that the host has. */

@@ -45,3 +45,15 @@ test("every lane of a WireGuard host has a mitigation", () => {
   const without = lanesOf(ports).filter((lane) => !mitigationOf(lane, context));
   expect(without).toEqual([]);
 });
+
+test.each([true, false])(
+  "a connection that the host has is spared by the rules for stray segments (tracking: %s)",
+  (conntrack) => {
+    for (const lane of ["host:tcp", "host:rst"] as const) {
+      const { rules } = mitigationOf(lane, { ports, conntrack })!;
+      const known = rules.findIndex((rule) => rule.includes("@tcppeer4 accept"));
+      expect(known).toBeGreaterThanOrEqual(0);
+      expect(known).toBeLessThan(rules.indexOf("drop"));
+    }
+  },
+);
