@@ -10,8 +10,9 @@ import { type PlayReport, play, readyForCaptures } from "@flowtriq/lab/play";
 import { startVerdicts, type Verdicts } from "@flowtriq/lab/verdicts";
 import { BARE_HOST, type HostFacts } from "@flowtriq/mitigation/facts";
 import { lanesOf } from "@flowtriq/mitigation/lanes";
+import { leasesOf } from "@flowtriq/mitigation/leases";
 import { mitigationOf } from "@flowtriq/mitigation/mitigations";
-import { armedSet, arrivedCounter, droppedCounter } from "@flowtriq/mitigation/names";
+import { arrivedCounter, droppedCounter } from "@flowtriq/mitigation/names";
 import { toNftables } from "@flowtriq/mitigation/nftables";
 import type { AgentEvent, AgentEventOf } from "@flowtriq/protocol/event";
 import { type LaneId, VpnPort } from "@flowtriq/protocol/lane";
@@ -200,11 +201,16 @@ export class Stage {
 }
 
 /** Elements that arm every lane which has a mitigation, for longer than any test. */
-export const armAll = (ports: VpnPort[], table = TABLE): string =>
-  lanesOf(ports)
-    .filter((lane) => mitigationOf(lane, { ports, conntrack: false }))
-    .map((lane) => `add element inet ${table} ${armedSet(lane)} { ipv4 timeout 1h, ipv6 timeout 1h }\n`)
+export function armAll(ports: VpnPort[], table = TABLE): string {
+  const context = { ports, conntrack: false };
+  const armed = lanesOf(ports).filter((lane) => mitigationOf(lane, context));
+  return leasesOf({ armed, watched: [], firstAid: [] }, context, 3_600)
+    .map(({ set, elements }) => {
+      const list = elements.map(({ key, chain }) => `${key} timeout 1h : goto ${chain}`).join(", ");
+      return `flush map inet ${table} ${set}\nadd element inet ${table} ${set} { ${list} }\n`;
+    })
     .join("");
+}
 
 function repeated(scenes: Scene[], rounds: number): Scene[] {
   const end = scenes.at(-1)?.at ?? 0;

@@ -5,6 +5,7 @@ import { LINK, readPacket } from "@flowtriq/detection/packet";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
 import { nameOf } from "@flowtriq/mitigation/names";
 import { NO_PLAN, type Plan, type PlannedAttack, plan } from "@flowtriq/mitigation/plan";
+import { isBusy } from "@flowtriq/mitigation/record";
 import { DEFAULT_BRAND } from "@flowtriq/protocol/brand";
 import type { AgentConfig } from "@flowtriq/protocol/config";
 import type { AgentEvent } from "@flowtriq/protocol/event";
@@ -150,6 +151,7 @@ export class Agent {
       samplesPerSecond: config.samplesPerSecond,
       trips: (lane) => this.#detector.threshold(lane).bell,
       seeds: [],
+      busy: false,
       neverBlock: this.#policy.neverBlock,
       notrack: config.notrack,
       ...surroundings(),
@@ -386,10 +388,12 @@ export class Agent {
       const attack = this.#detector.attacks.find(({ lanes }) => lanes.includes(found.lane));
       this.#tell(this.#peers.words(found, { attack, plans: { before, now: this.#plan, appliedAt: now } }));
     }
-    const { ports, news } = this.#peers.disguised(this.#facts.ports);
-    if (news.length === 0) return;
+    const peace = this.#plan.armed.length === 0;
+    const { ports, news } = this.#peers.manners(this.#facts.ports, this.#ports, counts, peace);
+    if (ports.every(({ strictness }, index) => strictness === this.#facts.ports[index]!.strictness)) return;
     this.#facts = { ...this.#facts, ports };
     this.#load();
+    this.#enforce();
     this.#tell(news);
   }
 
@@ -451,8 +455,18 @@ export class Agent {
     }
     if (!war && now - this.#retunedAt >= RETUNE_MS) {
       this.#retunedAt = now;
-      if (this.#tripsMoved() || this.#surroundings.moved(this.#facts)) this.#load();
+      const busy = this.#isBusy();
+      if (this.#tripsMoved() || this.#surroundings.moved(this.#facts) || busy !== this.#facts.busy) {
+        this.#facts.busy = busy;
+        this.#load();
+      }
     }
+  }
+
+  #isBusy(): boolean {
+    let pps = 0;
+    for (const rate of this.#detector.rates.values()) pps += rate.pps;
+    return isBusy(pps, this.#facts.busy);
   }
 
   /** Have learned thresholds left those in the kernel by a quarter? */

@@ -1,20 +1,20 @@
 import type { Counts, LaneCount } from "@flowtriq/detection/detect";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
 import { lanesOf } from "@flowtriq/mitigation/lanes";
+import { type Lease, leasesOf } from "@flowtriq/mitigation/leases";
 import { mitigationOf } from "@flowtriq/mitigation/mitigations";
 import {
-  armedSet,
   arrivedCounter,
   cookieCounter,
   droppedCounter,
   finishedCounter,
-  firstAidSet,
+  knownCounter,
+  leaseMap,
   observedCounter,
   sentCounter,
-  watchedSet,
 } from "@flowtriq/mitigation/names";
 import { toNftables, toRemoval, toUnhooking } from "@flowtriq/mitigation/nftables";
-import { NO_PLAN, type Plan } from "@flowtriq/mitigation/plan";
+import type { Plan } from "@flowtriq/mitigation/plan";
 import { seedElements } from "@flowtriq/mitigation/sets";
 import { type LaneId, vpnLane } from "@flowtriq/protocol/lane";
 import { type LaneInKernel, lanesInKernel } from "./kernel.ts";
@@ -33,7 +33,7 @@ export class Firewall {
   readonly #socket: NftSocket;
   #facts: HostFacts;
   #lanes: LaneId[];
-  #held: Plan = NO_PLAN;
+  #held: Lease[] = [];
 
   constructor(facts: HostFacts) {
     this.#facts = facts;
@@ -110,6 +110,7 @@ export class Firewall {
       handshakes.finished = values.get(finishedCounter(port))?.packets ?? 0;
       handshakes.sent = values.get(sentCounter(port))?.packets;
       handshakes.cookies = values.get(cookieCounter(port))?.packets;
+      handshakes.known = values.get(knownCounter(vpnLane(port, "handshake")))?.packets;
     }
     return counts;
   }
@@ -143,14 +144,11 @@ export class Firewall {
 
   /** Makes the kernel's leases those of the plan, in one transaction. */
   apply(plan: Plan, leaseSeconds: number): void {
-    const wanted = [
-      ...leases(this.#held.armed, plan.armed, armedSet, leaseSeconds),
-      ...leases(this.#held.watched, plan.watched, watchedSet, leaseSeconds),
-      ...leases(this.#held.firstAid, plan.firstAid, firstAidSet, leaseSeconds),
-    ];
-    this.#held = plan;
+    const wanted = leasesOf(plan, this.#facts, leaseSeconds);
+    const gone = this.#held.filter(({ set }) => !wanted.some((lease) => lease.set === set));
+    this.#held = wanted;
     try {
-      this.#socket.lease(wanted);
+      this.#socket.lease([...wanted, ...gone.map(({ set }) => ({ set, elements: [] }))]);
     } catch (error) {
       // Somebody removed the table or a set: the next look sees that, loads it again and calls here once more.
       if (!isGone(error)) throw error;
@@ -166,13 +164,13 @@ export class Firewall {
   /** Lanes that a predecessor left armed or watched. */
   leasedNow(): LaneId[] {
     const lanes = this.#lanes.filter((lane) => mitigationOf(lane, this.#facts));
-    const leases = this.#socket.leases(lanes.flatMap((lane) => [armedSet(lane), watchedSet(lane)]));
-    return lanes.filter((lane) => leases.has(armedSet(lane)) || leases.has(watchedSet(lane)));
+    const leases = this.#socket.leases(lanes.map(leaseMap));
+    return lanes.filter((lane) => leases.has(leaseMap(lane)));
   }
 
   remove(): void {
     if (this.exists()) nft(["-f", "-"], toRemoval(this.#table));
-    this.#held = NO_PLAN;
+    this.#held = [];
   }
 
   close(): void {
@@ -198,12 +196,3 @@ export function hookOf(facts: HostFacts): HostFacts["hook"] {
 }
 
 const isGone = (error: unknown) => error instanceof NetlinkError && error.errno === ENOENT;
-
-/** Renews what stays, and ends what is no longer wanted. */
-function leases(before: LaneId[], wanted: LaneId[], nameOf: (lane: LaneId) => string, seconds: number) {
-  const gone = before.filter((lane) => !wanted.includes(lane));
-  return [
-    ...wanted.map((lane) => ({ name: nameOf(lane), seconds })),
-    ...gone.map((lane) => ({ name: nameOf(lane), seconds: 0 })),
-  ];
-}

@@ -1,14 +1,15 @@
 import { firstAidOf } from "@flowtriq/mitigation/mitigations";
 import {
-  armedSet,
   arrivedCounter,
   droppedCounter,
   firstAidSet,
+  lateLeaseMap,
+  leaseMap,
+  mitigationChain,
   observedCounter,
-  watchedSet,
 } from "@flowtriq/mitigation/names";
 import { LaneId } from "@flowtriq/protocol/lane";
-import type { NftSocket } from "./netlink.ts";
+import type { HeldLease, NftSocket } from "./netlink.ts";
 
 /** One lane as the kernel holds it now. Leases are the seconds left; null: none is running. */
 export type LaneInKernel = {
@@ -33,11 +34,12 @@ export function lanesInKernel(socket: NftSocket): LaneInKernel[] {
   });
   const sets = lanes
     .filter((lane) => counters.has(droppedCounter(lane)))
-    .flatMap((lane) => [armedSet(lane), watchedSet(lane), ...(firstAidOf(lane) ? [firstAidSet(lane)] : [])]);
+    .flatMap((lane) => [leaseMap(lane), ...(firstAidOf(lane) ? [firstAidSet(lane)] : [])]);
   const leases = socket.leases(sets);
   return lanes.map((lane) => {
     const arrived = counters.get(arrivedCounter(lane))!;
     const dropped = counters.get(droppedCounter(lane));
+    const held = leaseOn(socket, lane, leases.get(leaseMap(lane)));
     return {
       lane,
       packets: arrived.packets,
@@ -45,12 +47,21 @@ export function lanesInKernel(socket: NftSocket): LaneInKernel[] {
       dropped: dropped?.packets ?? 0,
       droppedBytes: dropped?.bytes ?? 0,
       wouldDrop: counters.get(observedCounter(lane))?.packets ?? 0,
-      armedSeconds: leases.get(armedSet(lane)) ?? null,
-      watchedSeconds: leases.get(watchedSet(lane)) ?? null,
-      firstAidSeconds: leases.get(firstAidSet(lane)) ?? null,
+      armedSeconds: secondsOf(held, mitigationChain(lane, "drop")),
+      watchedSeconds: secondsOf(held, mitigationChain(lane, "observe")),
+      firstAidSeconds: leases.get(firstAidSet(lane))?.seconds ?? null,
     };
   });
 }
+
+/** Of a lane that is judged behind connection tracking the lease there says what becomes of it. */
+function leaseOn(socket: NftSocket, lane: LaneId, lease: HeldLease | undefined): HeldLease | undefined {
+  return lease?.chain === mitigationChain(lane, "pass")
+    ? socket.leases([lateLeaseMap(lane)]).get(lateLeaseMap(lane))
+    : lease;
+}
+
+const secondsOf = (held: HeldLease | undefined, chain: string) => (held?.chain === chain ? held.seconds : null);
 
 export type LaneState = "armed" | "watched" | "first aid" | "open";
 

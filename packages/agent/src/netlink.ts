@@ -1,5 +1,6 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import fs from "node:fs";
+import type { Lease } from "@flowtriq/mitigation/leases";
 
 /**
  * Netlink sockets without a native addon: socket() and setsockopt() by FFI, then plain reads and writes on the descriptor.
@@ -162,6 +163,37 @@ export function eachAttribute(
   }
 }
 
+/** A lease as the kernel holds it: seconds left, and the chain that it sends to, if it does. */
+export type HeldLease = { seconds: number; chain?: string };
+
+/** linux/netfilter.h: NFPROTO_IPV4 and NFPROTO_IPV6. */
+const FAMILY = { ipv4: 2, ipv6: 10 };
+const NFT_GOTO = 0xffff_fffc;
+
+function leaseElement({ key, chain, seconds }: Lease["elements"][number]): Buffer {
+  const bytes = typeof key === "number" ? Buffer.from([key >> 8, key & 255]) : Buffer.from([FAMILY[key]]);
+  return nest(1, [
+    nest(1, [attribute(1, bytes)]),
+    ...(chain ? [nest(2, [nest(2, [attribute(1, be32(NFT_GOTO)), attribute(2, text(chain))])])] : []),
+    ...(seconds === undefined ? [] : [attribute(4, be64(BigInt(Math.round(seconds * 1000))))]),
+  ]);
+}
+
+function heldLease(buffer: Buffer, from: number, to: number): HeldLease {
+  const EXPIRATION = 5;
+  const lease: HeldLease = { seconds: 0 };
+  eachAttribute(buffer, from, to, (type, start, end) => {
+    if (type === EXPIRATION) lease.seconds = Number(buffer.readBigUInt64BE(start)) / 1000;
+    if (type !== 2) return;
+    eachAttribute(buffer, start, end, (_, verdictFrom, verdictTo) =>
+      eachAttribute(buffer, verdictFrom, verdictTo, (inner, at, until) => {
+        if (inner === 2) lease.chain = buffer.toString("latin1", at, until - 1);
+      }),
+    );
+  });
+  return lease;
+}
+
 export type CounterValue = { packets: number; bytes: number };
 
 /** One table's counters and leases over one socket: reading all counters costs tens of microseconds whatever its sets hold. */
@@ -235,30 +267,23 @@ export class NftSocket {
   }
 
   /**
-   * Rewrites lease sets in one transaction. Emptying first is what renews: adding an element that stands does not extend
-   * its timeout (Linux 6.18). Keys are address families.
+   * Makes these sets and maps hold exactly these elements, in one transaction. Emptying first is what renews: adding an element that
+   * stands does not extend its timeout (Linux 6.18).
    */
-  lease(sets: { name: string; seconds: number }[]): void {
-    if (sets.length === 0) return;
+  lease(wanted: Lease[]): void {
+    if (wanted.length === 0) return;
     const NEWSETELEM = (SUBSYS_NFTABLES << 8) | 12;
     const DELSETELEM = (SUBSYS_NFTABLES << 8) | 14;
-    const IPV4 = 2;
-    const IPV6 = 10;
     const first = this.#sequence;
     const parts = [message(0x10, NLM_REQUEST, 0, SUBSYS_NFTABLES, this.#sequence++, [])];
-    for (const { name, seconds } of sets) {
-      const where = [attribute(1, text(this.#table)), attribute(2, text(name))];
+    for (const { set, elements } of wanted) {
+      const where = [attribute(1, text(this.#table)), attribute(2, text(set))];
       parts.push(message(DELSETELEM, NLM_REQUEST, NFPROTO_INET, 0, this.#sequence++, where));
-      if (seconds <= 0) continue;
-      const element = (family: number) =>
-        nest(1, [
-          nest(1, [attribute(1, Buffer.from([family]))]),
-          attribute(4, be64(BigInt(Math.round(seconds * 1000)))),
-        ]);
+      if (elements.length === 0) continue;
       parts.push(
         message(NEWSETELEM, NLM_REQUEST | NLM_CREATE, NFPROTO_INET, 0, this.#sequence++, [
           ...where,
-          nest(3, [element(IPV4), element(IPV6)]),
+          nest(3, elements.map(leaseElement)),
         ]),
       );
     }
@@ -270,11 +295,10 @@ export class NftSocket {
     this.#receive(last.readUInt32LE(8), "renewing a lease", undefined, first);
   }
 
-  /** Seconds that are left of the leases held now, by the names of the sets, out of those given. */
-  leases(names: string[]): Map<string, number> {
+  /** What is left of the leases held now, by the names of the sets and maps, out of those given. */
+  leases(names: string[]): Map<string, HeldLease> {
     const GETSETELEM = (SUBSYS_NFTABLES << 8) | 13;
-    const EXPIRATION = 5;
-    const found = new Map<string, number>();
+    const found = new Map<string, HeldLease>();
     for (const name of names) {
       const sequence = this.#sequence++;
       fs.writeSync(
@@ -289,13 +313,10 @@ export class NftSocket {
         eachAttribute(buffer, start + 20, end, (type, from, to) => {
           // An empty set answers with an empty list.
           if (type !== 3) return;
-          eachAttribute(buffer, from, to, (_, elementFrom, elementTo) =>
-            eachAttribute(buffer, elementFrom, elementTo, (inner, at) => {
-              if (inner !== EXPIRATION) return;
-              const milliseconds = Number(buffer.readBigUInt64BE(at));
-              found.set(name, Math.max(found.get(name) ?? 0, milliseconds / 1000));
-            }),
-          );
+          eachAttribute(buffer, from, to, (_, elementFrom, elementTo) => {
+            const lease = heldLease(buffer, elementFrom, elementTo);
+            if (lease.seconds >= (found.get(name)?.seconds ?? 0)) found.set(name, lease);
+          });
         });
       });
     }

@@ -1,7 +1,7 @@
 import type { Attack, Counts } from "@flowtriq/detection/detect";
 import { ClosedLoop, type Rollback } from "@flowtriq/mitigation/closed-loop";
 import { dependsOnConnections } from "@flowtriq/mitigation/mitigations";
-import { LOOKED_AT_ONE_IN, metCounter, nameOf, oddCounter } from "@flowtriq/mitigation/names";
+import { LOOKED_AT_ONE_IN, metCounter, nameOf, oddCounter, variantCounter } from "@flowtriq/mitigation/names";
 import type { Plan } from "@flowtriq/mitigation/plan";
 import { type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
 import { removed } from "./events.ts";
@@ -15,6 +15,9 @@ const EVERY_MS = 1_000;
 const REMEMBER_MS = 30_000;
 /** So many packets of the server's own that have no shape of its protocol: it answers clients who speak so. */
 const DISGUISED_PACKETS = 20;
+
+/** So many packets of known peers, and every one of them of its protocol. */
+const PLAIN_PACKETS = 1_000;
 
 /** Looks after the peers while rules stand: what reaches them, what is taken from them, how they speak, who was silent for long. */
 export class PeerCare {
@@ -81,23 +84,37 @@ export class PeerCare {
     ];
   }
 
-  /** Ports whose server speaks otherwise than its protocol does, though nobody declared it (AmneziaWG, xor patches), are lenient now. */
-  disguised(ports: VpnPort[]): { ports: VpnPort[]; news: NewEvent[] } {
-    const found = ports.filter(
-      (port) =>
-        port.strictness === "auto" &&
-        port.transport === "udp" &&
-        (port.protocol === "wireguard" || port.protocol === "openvpn") &&
-        this.#firewall.packets(oddCounter(port)) >= DISGUISED_PACKETS,
-    );
-    return {
-      ports: ports.map((port) => (found.includes(port) ? { ...port, strictness: "lenient" } : port)),
-      news: found.map(({ port, protocol }) => ({
-        event: "agent.warning",
-        code: "disguised_protocol",
-        message: `The server on ${port} does not speak plain ${protocol}: its clients are held to no shape.`,
-      })),
-    };
+  /**
+   * How clients of the ports speak that nobody declared: where the server itself speaks otherwise than its protocol does (AmneziaWG, xor
+   * patches), they are held to no shape; where everybody has spoken plainly for long, and only then, to the protocol's.
+   */
+  manners(
+    ports: VpnPort[],
+    configured: VpnPort[],
+    counts: Counts,
+    peace: boolean,
+  ): { ports: VpnPort[]; news: NewEvent[] } {
+    const wanted = ports.map((port) => {
+      const declared = configured.find((one) => one.port === port.port && one.transport === port.transport);
+      return declared?.strictness === "auto" ? { ...port, strictness: this.#mannersOn(port, counts, peace) } : port;
+    });
+    const news = wanted.flatMap(({ port, protocol, strictness }, index): NewEvent[] => {
+      if (strictness !== "lenient" || ports[index]!.strictness === "lenient") return [];
+      const message = `The server on ${port} does not speak plain ${protocol}: its clients are held to no shape.`;
+      return [{ event: "agent.warning", code: "disguised_protocol", message }];
+    });
+    return { ports: wanted, news };
+  }
+
+  #mannersOn(port: VpnPort, counts: Counts, peace: boolean): VpnPort["strictness"] {
+    const { strictness, transport, protocol } = port;
+    if (strictness === "lenient" || transport !== "udp" || !(protocol === "wireguard" || protocol === "openvpn"))
+      return strictness;
+    const odd = this.#firewall.packets(oddCounter(port));
+    if (odd >= DISGUISED_PACKETS) return "lenient";
+    if (odd + this.#firewall.packets(variantCounter(port)) > 0) return "auto";
+    const plain = (counts.get(vpnLane(port, "data"))?.packets ?? 0) >= PLAIN_PACKETS;
+    return peace && plain ? "strict" : strictness;
   }
 
   /** Names peers to the kernel that were silent for longer than its sets remember. Never awaited. */

@@ -166,6 +166,7 @@ async function factsOf(config: AgentConfig): Promise<HostFacts> {
     samplesPerSecond: config.samplesPerSecond,
     trips: (lane) => detector.threshold(lane).bell,
     seeds: [],
+    busy: false,
     neverBlock: policy.neverBlock,
     notrack: config.notrack,
     ...surroundings(),

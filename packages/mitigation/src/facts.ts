@@ -21,6 +21,8 @@ export type HostFacts = {
   samplesPerSecond: number;
   /** NFLOG group of the traffic that is recorded in peace, for captures; absent: nothing is. */
   recordGroup?: number;
+  /** So much arrives in peace that only a part of it is looked at for the record. */
+  busy: boolean;
   trips: (lane: LaneId) => Trip;
   seeds: SeedPeer[];
   connections: Connection[];
@@ -39,6 +41,7 @@ export type HostFacts = {
 
 /** A host of which nothing more is known: nobody is connected, nothing else runs. */
 export const BARE_HOST = {
+  busy: false,
   seeds: [],
   connections: [],
   neverBlock: [],

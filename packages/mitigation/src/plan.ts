@@ -5,7 +5,7 @@ import type { Mode, Policy } from "@flowtriq/protocol/policy";
 import type { TrafficVerdict } from "@flowtriq/protocol/vector";
 import { lanesOf } from "./lanes.ts";
 import { firstAidOf, type MitigationContext, mitigationOf, withVerdict } from "./mitigations.ts";
-import { armedSet, droppedCounter, nameOf, observedCounter } from "./names.ts";
+import { droppedCounter, leaseMap, nameOf, observedCounter } from "./names.ts";
 
 /** What the planner must know about an attack. */
 export type PlannedAttack = {
@@ -81,6 +81,6 @@ function describe(lane: LaneId, context: MitigationContext, dryRun: boolean): Ap
   const spelled = (list: string[], before = "") => list.map((rule) => before + withVerdict(rule, counter, verdict));
   // Branches stand below the rules that enter them.
   const branches = Object.entries(found.branches ?? {}).flatMap(([name, rules]) => spelled(rules, `${name}: `));
-  const rules = [`meta nfproto @${armedSet(lane)}`, ...spelled(found.rules), ...branches];
+  const rules = [`meta nfproto vmap @${leaseMap(lane)}`, ...spelled(found.rules), ...branches];
   return [{ id: `mit_${nameOf(lane)}`, lane, words: found.words, rules }];
 }

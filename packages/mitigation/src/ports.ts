@@ -1,30 +1,74 @@
 import { type VpnPort, type VpnProtocol, vpnLane } from "@flowtriq/protocol/lane";
-import { nameOf } from "./names.ts";
+import type { HostFacts } from "./facts.ts";
+import { type Chain, droppedAtOnce, leasedData, toLane } from "./lane-chains.ts";
+import { hasSiege } from "./leases.ts";
+import { mitigationOf } from "./mitigations.ts";
+import { budgetChain, oddChain, portChain, siegeChain, variantCounter } from "./names.ts";
+
+/** Octets that no message of the protocol begins with, its types being one to four, or its opcodes three to eleven. */
+const ODD: Partial<Record<VpnProtocol, string>> = {
+  wireguard: "@th,64,32 & 0xf8ffffff != 0",
+  openvpn: "@th,64,8 != 0x18-0x5f",
+};
 
 /**
- * Sorts the packets of one VPN port into its lanes, common case first. `@th,64+8n` is byte n of the UDP payload; `udp length`
- * is payload + 8. Sources: WireGuard whitepaper 5.4; OpenVPN wire protocol; RFC 7296 3.1; RFC 3948 2.
+ * The chains that sort one port's packets into its lanes: one for peace, one while strangers are dropped, in which junk goes first, and
+ * one while sessions have budgets. What a chain spares its packets is paid by nobody else; which one holds, `PORT_MAP` says.
  */
-export function portRules(port: VpnPort): string[] {
-  const lane = (cls: Parameters<typeof vpnLane>[1]) => `goto l_${nameOf(vpnLane(port, cls))}`;
+export function portChains(port: VpnPort, facts: HostFacts): Chain[] {
+  const data = vpnLane(port, "data");
+  const malformed = vpnLane(port, "malformed");
+  const peace: Chain = { name: portChain(port), rules: portRules(port, toLane(data)) };
+  if (port.transport === "tcp") return [peace];
+  const leased = leasedData(data, facts);
+  const budgets = mitigationOf(data, facts) ? [{ name: budgetChain(port), rules: portRules(port, leased) }] : [];
+  const odd = ODD[port.protocol];
+  if (!odd || !hasSiege(port)) return [peace, ...budgets];
+  const variants = knownPeer(`counter name ${variantCounter(port)} ${leased}`);
+  const judged: Chain = { name: oddChain(port), rules: [...variants, toLane(malformed)] };
+  const sorted = (to: string, rules = [`${odd} goto ${judged.name}`]) => portRules(port, to, rules);
+  const junk = [
+    // A port whose peers have all spoken plainly need not look whether one of them sent this.
+    ...(port.strictness === "strict" ? [] : variants.map((rule) => `${odd} ${rule}`)),
+    ...droppedAtOnce(malformed, odd, facts),
+  ];
+  return [
+    judged,
+    { ...peace, rules: sorted(toLane(data)) },
+    ...budgets.map(({ name }) => ({ name, rules: sorted(leased) })),
+    { name: siegeChain(port), rules: sorted(leased, junk) },
+  ];
+}
+
+/**
+ * Sorts the packets of one VPN port into its lanes, common case first. `odd`: what happens to what is no message at all. `@th,64+8n` is
+ * byte n of the UDP payload; `udp length` is payload + 8. Sources: WireGuard whitepaper 5.4; OpenVPN wire protocol; RFC 7296 3.1;
+ * RFC 3948 2.
+ */
+function portRules(port: VpnPort, data: string, odd: string[] = []): string[] {
+  const lane = (cls: Parameters<typeof vpnLane>[1]) => toLane(vpnLane(port, cls));
   if (port.transport === "tcp") {
     const connections = ["tcppeer", "tcpopen"].flatMap((set) => [
-      `ip saddr . tcp sport . tcp dport @${set}4 ${lane("data")}`,
-      `ip6 saddr . tcp sport . tcp dport @${set}6 ${lane("data")}`,
+      `ip saddr . tcp sport . tcp dport @${set}4 ${data}`,
+      `ip6 saddr . tcp sport . tcp dport @${set}6 ${data}`,
     ]);
     return [...connections, lane("unissued")];
   }
   return SHAPES[port.protocol]({
-    data: lane("data"),
+    data,
     handshake: lane("handshake"),
     control: lane("control"),
     unissued: lane("unissued"),
     malformed: lane("malformed"),
+    odd,
     lenient: port.strictness === "lenient",
   });
 }
 
-type Lanes = Record<"data" | "handshake" | "control" | "unissued" | "malformed", string> & { lenient: boolean };
+type Lanes = Record<"data" | "handshake" | "control" | "unissued" | "malformed", string> & {
+  odd: string[];
+  lenient: boolean;
+};
 
 /**
  * UDP lengths of a hard reset: 14 octets, and the digest, packet id and time of tls-auth with any hash from MD5 to SHA-512, or of
@@ -42,6 +86,7 @@ const SHAPES: Record<VpnProtocol, (to: Lanes) => string[]> = {
     return [
       `${type(4)} @th,96,32 @wg_index ${to.data}`,
       `${type(1)} udp length 156 ${to.handshake}`,
+      ...to.odd,
       // A session older than the agent: its peer is known from the daemon, its index only from its own packets.
       `${type(4)} ip saddr . udp sport @peer4 update @wg_seen { @th,96,32 } ${to.data}`,
       `${type(4)} ip6 saddr . udp sport @peer6 update @wg_seen { @th,96,32 } ${to.data}`,
@@ -54,6 +99,7 @@ const SHAPES: Record<VpnProtocol, (to: Lanes) => string[]> = {
     ];
   },
   openvpn: (to) => [
+    ...to.odd,
     // 7 and 10 with key id 0 open a session; the session id is never zero.
     ...(to.lenient
       ? [`@th,64,8 { 0x38, 0x50 } udp length >= 22 @th,72,64 != 0 ${to.handshake}`]

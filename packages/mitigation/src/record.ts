@@ -1,10 +1,15 @@
 import type { HostFacts } from "./facts.ts";
+import { ONE_IN } from "./lane-chains.ts";
 
 /**
  * What the kernel copies of ordinary traffic, so that a capture can begin before its attack. Headers only: IPv6 with TCP and
  * all its options takes 100 octets, IPv6 with UDP and an IKE header 76.
  */
 export const RECORD = { pps: 20, burst: 5, snapBytes: 128 } as const;
+
+/** Packets a second, to and fro, from which on a host is busy: one in so many is enough for a record then, and a limit costs each packet more. */
+const BUSY = { begins: 5_000, ends: 2_500 };
+export const isBusy = (pps: number, was: boolean): boolean => pps >= (was ? BUSY.ends : BUSY.begins);
 
 /** Right after our own prerouting chain of older kernels (-450), before connection tracking and defragmentation. */
 const RECORD_PRIORITY = -449;
@@ -16,7 +21,11 @@ const QUEUE_THRESHOLD = 100;
  * are seen while they are attacked. The kernel stamps samples of prerouting with their time, those of ingress not (Linux 6.18). The
  * interface is named as the host sees it: beneath a VLAN or a bridge nothing is recorded.
  */
-export function recordChain({ recordGroup, interfaces }: HostFacts): { name: string; hook: string; rules: string[] } {
+export function recordChain({ recordGroup, interfaces, busy }: HostFacts): {
+  name: string;
+  hook: string;
+  rules: string[];
+} {
   const names = interfaces.map((name) => `"${name}"`);
   const sample =
     `limit rate ${RECORD.pps}/second burst ${RECORD.burst} packets ` +
@@ -28,6 +37,6 @@ export function recordChain({ recordGroup, interfaces }: HostFacts): { name: str
     rules:
       recordGroup === undefined
         ? []
-        : [`iifname ${names.length === 1 ? names[0] : `{ ${names.join(", ")} }`} ${sample}`],
+        : [`${busy ? `${ONE_IN} ` : ""}iifname ${names.length === 1 ? names[0] : `{ ${names.join(", ")} }`} ${sample}`],
   };
 }

@@ -97,7 +97,7 @@ function compile(config: AgentConfig, seeds: HostFacts["seeds"]): void {
 }
 
 const LINE =
-  /^ *(table inet fuzz \{|chain [a-z0-9_]+ \{.*|set [a-z0-9_]+ \{.*\}|counter [a-z0-9_]+ \{ \}|limit sampler \{.*\}|\}|(flush|add|delete) (chain|set) inet fuzz [a-z0-9_]+|add element inet fuzz [a-z0-9_]+ \{ [0-9a-fA-F.:/, ]+ \}|)$/;
+  /^ *(table inet fuzz \{|chain [a-z0-9_]+ \{.*|(set|map) [a-z0-9_]+ \{.*\}|counter [a-z0-9_]+ \{ \}|limit sampler \{.*\}|\}|(flush|add|delete) (chain|set|map) inet fuzz [a-z0-9_]+|add element inet fuzz [a-z0-9_]+ \{ [0-9a-fA-F.:/, ]+ \}|add element inet fuzz ports \{ ([0-9]+ : goto udp_[0-9]+(, )?)+ \}|)$/;
 const STATEMENT =
   /^ *(counter|meta|limit|ip|ip6|udp|tcp|icmp|icmpv6|exthdr|ct|numgen|iifname|(add|update) @[a-z0-9_]+|@th|goto|accept|drop)( |,|$)/;
 
