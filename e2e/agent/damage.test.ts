@@ -83,10 +83,10 @@ describe.skipIf(!isRoot)("whatever is done to it, the protection comes back by i
     const { stdout } = await run(lab.concentrator.namespace, [
       "nft",
       "list",
-      "set",
+      "map",
       "inet",
       TABLE,
-      "a_udp_51820_malformed",
+      "v_udp_51820_malformed",
     ]);
     expect(stdout).toContain("expires");
     await agent.waitFor("agent.warning", ({ code }) => code === "rules_changed", REPAIRED_WITHIN_MS);
@@ -154,10 +154,10 @@ describe.skipIf(!isRoot)("whatever is done to it, the protection comes back by i
       const { stdout } = await run(lab.concentrator.namespace, [
         "nft",
         "list",
-        "set",
+        "map",
         "inet",
         TABLE,
-        "a_udp_51820_malformed",
+        "v_udp_51820_malformed",
       ]);
       expect(stdout).toContain("expires");
       await attack.stop();

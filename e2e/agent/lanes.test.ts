@@ -34,6 +34,7 @@ describe.skipIf(!isRoot)("the kernel counts each packet in the lane that replay 
     hook: "ingress",
     nflogGroup: 4999,
     samplesPerSecond: 10,
+    busy: false,
     trips: () => ({ pps: 10_000_000, burst: 10_000 }),
     seeds: [],
     connections: [],

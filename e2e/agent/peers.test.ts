@@ -98,6 +98,34 @@ describe.skipIf(!isRoot)("peers of a concentrator", () => {
     server.kill();
   });
 
+  test("a port whose peers have all spoken plainly is held to the protocol's shape, until one of them does not", async () => {
+    agent = await startAgent(lab, CONFIG);
+    probes = wireguard.clients.map(({ host }) =>
+      probe({ namespace: host.namespace, target: wireguard.address[4], intervalMs: 2 }),
+    );
+    /** Whether junk is dropped before anybody asks which peer sent it. */
+    const isPlain = async () => {
+      const { stdout } = await nft(`list chain inet ${TABLE} siege_udp_51820`);
+      return !stdout.includes("y_udp_51820");
+    };
+    expect(await isPlain()).toBe(false);
+    await expect.poll(isPlain, { timeout: 30_000 }).toBe(true);
+    const attack = await flood(lab, { attack: "udp_random", pps: 20_000, seconds: 30, port: 51820 });
+    await agent.waitFor("mitigation.applied");
+    await Promise.all(probes.map((one) => one.stop()));
+    probes = wireguard.clients.map(({ host }) =>
+      probe({ namespace: host.namespace, target: wireguard.address[4], intervalMs: 50 }),
+    );
+    await Promise.all(probes.map((one) => one.answered));
+    await attack.stop();
+    await agent.waitFor("attack.ended", undefined, 30_000);
+
+    const { address, namespace } = lab.clients[0]!;
+    await nft(`add element inet ${TABLE} peer4 { ${address[4]} . 5555 }`);
+    await run(namespace, ["node", "-e", ONE_ODD_PACKET, lab.concentrator.address[4], "51820"]);
+    await expect.poll(isPlain, { timeout: 30_000 }).toBe(false);
+  });
+
   test("a connection that is older than the agent survives a flood of segments, also when it was silent for long", async () => {
     const server = start(lab.concentrator.namespace, ["node", "-e", TCP_ECHO, "443"], {
       stdio: ["pipe", "pipe", "ignore"],
@@ -134,6 +162,10 @@ const socket = require("node:dgram").createSocket("udp4");
 let answers = 0;
 socket.on("message", () => { if (++answers === 30) console.log("answered"); });
 setInterval(() => socket.send(Buffer.alloc(200, 0x5a), Number(process.argv[2]), process.argv[1]), 40);
+`;
+const ONE_ODD_PACKET = `
+const socket = require("node:dgram").createSocket("udp4");
+socket.bind(5555, () => socket.send(Buffer.alloc(200, 0x5a), Number(process.argv[2]), process.argv[1], () => socket.close()));
 `;
 const TCP_ECHO = `
 require("node:net").createServer((socket) => socket.pipe(socket)).listen(Number(process.argv[1]), () => console.log("up"));

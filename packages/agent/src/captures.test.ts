@@ -9,7 +9,7 @@ import type { AgentEventOf } from "@flowtriq/protocol/event";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bytes, udp } from "../../detection/test/craft.ts";
 import { Captures } from "./captures.ts";
-import type { TakePacket } from "./netlink.ts";
+import type { TakePacket } from "./nflog-message.ts";
 
 type Written = Omit<AgentEventOf<"capture.written">, "id" | "at" | "event">;
 const LIMITS: AgentConfig["captures"] = { maxFiles: 50, maxMegabytes: 100, payloadBytes: 0 };

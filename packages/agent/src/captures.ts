@@ -6,7 +6,7 @@ import { RECORD } from "@flowtriq/mitigation/record";
 import type { AgentConfig } from "@flowtriq/protocol/config";
 import type { AgentEventOf } from "@flowtriq/protocol/event";
 import { CaptureFolder, type Leftover } from "./capture-folder.ts";
-import type { TakePacket } from "./netlink.ts";
+import type { TakePacket } from "./nflog-message.ts";
 
 /**
  * The kernel records at most 20 packets a second and 5 at once, so these are the last 15 s of traffic at its busiest. Samples of

@@ -14,10 +14,13 @@ export type Evidence = {
 };
 type Why = AgentEventOf<"mitigation.removed">["reason"];
 
+/** The rules before a change and after it, and when the kernel had them. */
+export type Plans = { before: Plan; now: Plan; appliedAt: number };
+
 /** What a change of an attack, and of the rules that follow from it, is told as. Times are epoch milliseconds. */
 export function eventsOf(
   { kind, at, attack, profile }: Change,
-  plans: { before: Plan; now: Plan; appliedAt: number },
+  plans: Plans,
   hits: (attack: Attack) => Hits,
   evidence?: (attack: Attack) => Evidence,
 ): NewEvent[] {

@@ -18,7 +18,8 @@ import type { Plan } from "@flowtriq/mitigation/plan";
 import { seedElements } from "@flowtriq/mitigation/sets";
 import { type LaneId, vpnLane } from "@flowtriq/protocol/lane";
 import { type LaneInKernel, lanesInKernel } from "./kernel.ts";
-import { type CounterValue, ENOENT, NetlinkError, NftSocket } from "./netlink.ts";
+import { ENOENT, NetlinkError } from "./netlink-error.ts";
+import { type CounterValue, NftSocket } from "./nft-socket.ts";
 import { Problem } from "./problem.ts";
 import { nft } from "./system.ts";
 

@@ -1,4 +1,4 @@
-import { interfaceIndex } from "./netlink.ts";
+import { interfaceIndex } from "./libc.ts";
 import { RuleMark } from "./rule-mark.ts";
 
 /** What has been done to the loaded rules from outside. */

@@ -9,7 +9,8 @@ import {
   observedCounter,
 } from "@flowtriq/mitigation/names";
 import { LaneId } from "@flowtriq/protocol/lane";
-import type { HeldLease, NftSocket } from "./netlink.ts";
+import type { HeldLease } from "./lease-message.ts";
+import type { NftSocket } from "./nft-socket.ts";
 
 /** One lane as the kernel holds it now. Leases are the seconds left; null: none is running. */
 export type LaneInKernel = {

@@ -2,9 +2,8 @@ import type { Attack, Counts } from "@flowtriq/detection/detect";
 import { ClosedLoop, type Rollback } from "@flowtriq/mitigation/closed-loop";
 import { dependsOnConnections } from "@flowtriq/mitigation/mitigations";
 import { LOOKED_AT_ONE_IN, metCounter, nameOf, oddCounter, variantCounter } from "@flowtriq/mitigation/names";
-import type { Plan } from "@flowtriq/mitigation/plan";
 import { type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
-import { removed } from "./events.ts";
+import { type Plans, removed } from "./events.ts";
 import type { Firewall } from "./firewall.ts";
 import { iso, type NewEvent, type Sink } from "./sink.ts";
 import { connections } from "./surroundings.ts";
@@ -63,7 +62,7 @@ export class PeerCare {
   /** What a rollback is told as, once the kernel holds what follows from it. */
   words(
     { lane, action, usualPps, pps, takenPps }: Rollback,
-    { attack, plans }: { attack: Attack | undefined; plans: { before: Plan; now: Plan; appliedAt: number } },
+    { attack, plans }: { attack: Attack | undefined; plans: Plans },
   ): NewEvent[] {
     const figures = `known peers get ${Math.round(pps)} packets a second through, ${Math.round(usualPps)} are usual`;
     if (action === "rolled_back") {

@@ -1,7 +1,7 @@
 import { RECORD } from "@flowtriq/mitigation/record";
 import type { AgentConfig } from "@flowtriq/protocol/config";
 import { Captures } from "./captures.ts";
-import { NflogQueue } from "./netlink.ts";
+import { NflogQueue } from "./nflog.ts";
 import type { Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 

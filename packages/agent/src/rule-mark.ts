@@ -1,19 +1,18 @@
 import fs from "node:fs";
+import { open } from "./netlink.ts";
+import { ENOENT, NetlinkError } from "./netlink-error.ts";
 import {
   attribute,
-  ENOENT,
   eachAttribute,
   message,
-  NetlinkError,
   NFPROTO_INET,
   NLM_DUMP,
   NLM_REQUEST,
   NLMSG_DONE,
   NLMSG_ERROR,
-  open,
   SUBSYS_NFTABLES,
   text,
-} from "./netlink.ts";
+} from "./netlink-message.ts";
 
 const GETGEN = 16;
 /** What is asked for, whether for one or all, whether the kernel picks those of our table, and the fields that must not change, as bits. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { fuzzKernel } from "./fuzz/kernel.ts";
 import { heapBytes } from "./fuzz/material.ts";
 import { fuzzCaptures, PacketFuzz } from "./fuzz/packets.ts";
 import { fuzzConfigurations, fuzzControl, fuzzTunnels, harmless } from "./fuzz/texts.ts";
@@ -32,6 +33,13 @@ describe("whatever comes", () => {
 
   test("answers of VPN daemons give peers that rules can name, or none", () => {
     expect(fuzzTunnels(SEED, 2_000).peers).toBeGreaterThan(2_000);
+  });
+
+  test("what the kernel hands up is read within its bounds", () => {
+    const { samples, recorded, leases } = fuzzKernel(SEED, 5_000);
+    expect(samples).toBeGreaterThan(2_000);
+    expect(recorded).toBeGreaterThan(2_000);
+    expect(leases).toBeGreaterThan(1_000);
   });
 
   test("the local door obeys commands only", async () => {

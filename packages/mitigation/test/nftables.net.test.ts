@@ -34,6 +34,7 @@ const facts: HostFacts = {
   hook: "ingress",
   nflogGroup: 4817,
   recordGroup: 4818,
+  busy: false,
   samplesPerSecond: 200,
   trips: () => ({ pps: 1000, burst: 100 }),
   seeds: [
