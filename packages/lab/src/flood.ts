@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { backlogDrained } from "./backlog.ts";
 import { FloodOptions, FloodReport, type FloodRequest } from "./flood/request.ts";
-import { start, type Topology } from "./namespaces.ts";
+import { type Family, start, type Topology } from "./namespaces.ts";
 
 export type { FloodOptions } from "./flood/request.ts";
 
@@ -41,7 +41,12 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
     destinationMac: lab.concentrator.mac,
   };
   const main = fileURLToPath(new URL("./flood/main.ts", import.meta.url));
-  const child = start(lab.attacker.namespace, [bunPath(), main, JSON.stringify(request)], { stdio: "pipe" });
+  return startSender(lab.attacker.namespace, main, request);
+}
+
+/** Runs a sender's process, which reports as `FloodReport` says, and resolves when its first packet is out. */
+export async function startSender(namespace: string, main: string, request: { family: Family }): Promise<Flood> {
+  const child = start(namespace, [bunPath(), main, JSON.stringify(request)], { stdio: "pipe" });
   // It may end by itself just before it is told to.
   child.stdin?.on("error", () => {});
   let problem = "";
@@ -62,7 +67,7 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
       started.resolve();
     } else {
       const { event: _, ...result } = report;
-      done = { ...result, firstPacketAt, family: parsed.family };
+      done = { ...result, firstPacketAt, family: request.family };
     }
   });
   const fail = (error: Error) => {

@@ -87,10 +87,10 @@ export function inputClosed(): boolean {
   return request[1]! >> 16 !== 0;
 }
 
-/** Named namespaces are files; the one that we are in has our own namespace's inode. */
-export function inAttackersNamespace(): boolean {
+/** Are we in a lab's namespace of this role? Named namespaces are files; the one that we are in has our own namespace's inode. */
+export function inNamespaceOf(role: "atk" | "srv"): boolean {
   const own = statSync("/proc/self/ns/net").ino;
-  const names = readdirSync("/var/run/netns").filter((name) => name.endsWith("-atk"));
+  const names = readdirSync("/var/run/netns").filter((name) => name.endsWith(`-${role}`));
   return names.some((name) => statSync(`/var/run/netns/${name}`).ino === own);
 }
 
