@@ -30,5 +30,5 @@ export async function injectFlood(lab: Topology, options: InjectedFloodOptions):
     ...{ sourceMac: lab.floodMac, destinationMac: lab.concentrator.mac },
   };
   const main = fileURLToPath(new URL("./inject/flood.ts", import.meta.url));
-  return startSender(lab.concentrator.namespace, main, request);
+  return (await startSender(lab.concentrator.namespace, main, request)).begin();
 }

@@ -34,8 +34,6 @@ export const FloodOptions = z.strictObject({
   seed: z.number().int().min(0).max(0xffff_ffff).default(1),
   /** Seconds on and off, over and over. The rate is that of the time on. */
   pulses: z.strictObject({ on: z.number().min(0.01).max(60), off: z.number().min(0.01).max(60) }).optional(),
-  /** When the first packet goes out, in milliseconds since the epoch, so that several senders begin together. Past: at once. */
-  startAt: z.number().nonnegative().optional(),
   serverPublicKey: z.base64().length(44).optional(),
   /** Initiations of genuine clients (148 bytes), to be replayed. */
   recorded: z.array(z.base64().length(200)).min(1).max(256).optional(),
@@ -59,8 +57,12 @@ export type FloodRequest = z.infer<typeof FloodRequest>;
 const at = z.number().positive();
 const sent = z.number().int().nonnegative();
 
-/** What the sender's process reports, one JSON object a line. Times are milliseconds since the epoch. */
+/**
+ * What the sender's process reports, one JSON object a line. Times are milliseconds since the epoch. When its packets are made it is ready,
+ * and waits for a line that tells it when to begin.
+ */
 export const FloodReport = z.discriminatedUnion("event", [
+  z.strictObject({ event: z.literal("ready") }),
   /** Read right before the first system call that sends. */
   z.strictObject({ event: z.literal("first"), at }),
   z.strictObject({

@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs";
 import { constants, cpus, setPriority } from "node:os";
 import type { FloodReport } from "../flood/request.ts";
-import { inNamespaceOf, inputClosed, realtimeMs, sleepMicroseconds } from "../flood/socket.ts";
+import { inNamespaceOf, inputClosed, realtimeMs, sleepMicroseconds, toldToBegin } from "../flood/socket.ts";
 import { PROTOCOL } from "../packet.ts";
 import { createRing } from "../ring.ts";
 import { InjectedFloodRequest } from "./request.ts";
@@ -38,6 +38,8 @@ setPriority(constants.priority.PRIORITY_HIGHEST);
 pinTo(cpus().length - 1);
 const burst = Math.max(LEAST_BURST, Math.round((pps * BURST_MS) / 1000));
 
+report({ event: "ready" });
+if (!toldToBegin()) process.exit(0);
 const firstAt = realtimeMs();
 const from = performance.now();
 const log: [number, number][] = [];
