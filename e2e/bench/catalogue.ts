@@ -1,102 +1,146 @@
 /**
- * `npm run bench -- catalogue [NAME ...]`: every attack that the lab can make, over IPv4 and IPv6, from random, from a thousand and from
- * one source, against live WireGuard and OpenVPN servers behind the agent: what it is called, when the first packet was dropped,
- * what reached the host after that, and what the tunnels lost. PPS, SECONDS, FAMILIES (4, 6) and SOURCES (random, few, one) narrow it.
+ * `npm run bench -- catalogue [LETTER or ATTACK ...]`: the attack catalogue against live WireGuard, OpenVPN and strongSwan servers with CLIENTS
+ * (20) tunnels each behind the agent, IPv4 and IPv6: what each attack is called, when its first packet was dropped, what came
+ * through before and after the rules stood, what the tunnels lost; at the end the worst of all beside the bars. Letters choose parts of it.
+ * An attack's name makes that attack from random, from a thousand and from one source; `attacks` all of them. PPS (200000, from two senders;
+ * told is what was sent), SECONDS (3; trickles 15), FAMILIES (4,6), SOURCES (random,few,one). The letters take some 25 minutes, all attacks 50.
  */
-import { ATTACK_NAMES, type AttackName } from "@flowtriq/lab/attacks";
-import { flood } from "@flowtriq/lab/flood";
-import { startMeter, timeToFirstDrop } from "@flowtriq/lab/meter";
-import { createTopology, type Family, type Topology } from "@flowtriq/lab/namespaces";
-import { startOpenvpn } from "@flowtriq/lab/openvpn";
-import { combine, probe } from "@flowtriq/lab/probe";
-import { startWireguard } from "@flowtriq/lab/wireguard";
+import { setTimeout as delay } from "node:timers/promises";
+import { ATTACK_NAMES } from "@flowtriq/lab/attacks";
+import { startMeter } from "@flowtriq/lab/meter";
+import { createTopology, type Family, ip } from "@flowtriq/lab/namespaces";
 import { agentCommand, EVERY_PROTOCOL, startAgent } from "../agent/agent.ts";
+import { against, CASES, type Case, LETTERS, nameOf } from "./catalogue/cases.ts";
+import { type Counts, HEADER, judgePings, type Outcome, row, summary } from "./catalogue/outcome.ts";
+import { sniffHandshakes, sniffIndex } from "./catalogue/sniff.ts";
+import { needRoot } from "./program.ts";
+import { floodTogether } from "./together.ts";
+import { startVpns } from "./tunnels.ts";
 
-const PPS = Number(process.env.PPS ?? 100_000);
+const CLIENTS = Number(process.env.CLIENTS ?? 20);
+const PPS = Number(process.env.PPS ?? 200_000);
 const SECONDS = Number(process.env.SECONDS ?? 3);
+/** Starved servers are noticed within ten seconds. */
+const TRICKLE_SECONDS = Math.max(SECONDS, 15);
+const PULSED_SECONDS = Math.max(SECONDS, 6);
 const FAMILIES = (process.env.FAMILIES ?? "4,6").split(",").map(Number) as Family[];
 const SOURCES = (process.env.SOURCES ?? "random,few,one").split(",");
-const names = process.argv.slice(2) as AttackName[];
-const unknown = names.filter((name) => !ATTACK_NAMES.includes(name));
-if (unknown.length > 0) {
-  console.error(`Unknown: ${unknown.join(", ")}. Names: ${ATTACK_NAMES.join(", ")}.`);
-  process.exit(2);
-}
+const PING_MS = 200;
+/** Whoever has no answer in the last two of these is lost. */
+const AFTER_MS = 2_500;
+const ALIVE_MS = 2_000;
+const SETTLE_MS = 1_000;
+const CARPETS = { 4: "198.51.100.0/24", 6: "2001:db8:ca::/120" };
+const CONFIG = { ...EVERY_PROTOCOL, policy: { quietSeconds: 5, leaseSeconds: 15 } };
 
-const CONFIG = {
-  ...EVERY_PROTOCOL,
-  policy: { quietSeconds: 5, leaseSeconds: 15 },
-};
-
-const lab = await createTopology({ clients: 4 });
+const wanted = process.argv.slice(2);
+const cases = wanted.length > 0 ? wanted.flatMap(casesOf) : CASES;
+needRoot();
+const lab = await createTopology({ clients: CLIENTS });
 try {
-  const wireguard = await startWireguard(lab, { clients: [4, 6] });
-  const openvpn = await startOpenvpn(lab, { clients: [] });
-  await Promise.all([openvpn.connect(2, 4), openvpn.connect(3, 6)]);
-  console.log(
-    `${"attack".padEnd(34)} v src     sent/s  first drop  passed before/after        vector${" ".repeat(22)}lost WG   lost OVPN`,
-  );
-  for (const attack of names.length > 0 ? names : ATTACK_NAMES)
-    for (const family of FAMILIES) for (const sources of SOURCES) await run(attack, family, sources, lab);
+  const vpns = await startVpns(lab);
+  const meter = await startMeter(lab);
+  console.log(HEADER);
+  const outcomes: Outcome[] = [];
+  for (const one of cases)
+    for (const family of FAMILIES)
+      if ((one.family ?? family) === family) {
+        const outcome = await run(one, family);
+        outcomes.push(outcome);
+        console.log(row(outcome));
+      }
+  console.log(["", ...summary(outcomes), ""].join("\n"));
 
-  async function run(attack: AttackName, family: Family, from: string, lab: Topology): Promise<void> {
+  async function run(one: Case, family: Family): Promise<Outcome> {
+    await vpns.useTlsCrypt(!one.plain);
+    if (one.carpet) await carpet("add", family);
     const agent = await startAgent(lab, CONFIG);
-    const probes = [0, 1, 2, 3].map((client) =>
-      probe({
-        namespace: lab.clients[client]!.namespace,
-        target: client < 2 ? wireguard.address[4] : openvpn.address[4],
-        intervalMs: 50,
-      }),
-    );
-    await Promise.all(probes.map((one) => one.answered));
-    const meter = await startMeter(lab);
+    const pings = vpns.ping(PING_MS);
+    const silent = await pings.answered(10_000);
+    if (silent.length > 0) console.log(`  no tunnel before the attack: ${silent.join(", ")}`);
+    const sniffed = one.sniffed === "handshake" ? await sniffHandshakes(lab, vpns.wireguard) : undefined;
+    const index = one.sniffed === "index" ? await sniffIndex(lab, vpns.wireguard) : undefined;
+    await delay(SETTLE_MS);
     await meter.reset();
-    const one = family === 4 ? "198.51.100.77" : "2001:db8:77::7";
-    const sources = from === "random" ? ("random" as const) : from === "few" ? { count: 1_000 } : { address: one };
-    const running = await flood(lab, {
-      attack,
-      pps: PPS,
-      seconds: SECONDS,
-      family,
-      sources,
-      serverPublicKey: wireguard.publicKey,
+    const { attack, port, sources, slots, pulses, pps = PPS } = one;
+    const seconds = one.pps ? TRICKLE_SECONDS : pulses ? PULSED_SECONDS : SECONDS;
+    const running = await floodTogether(lab, {
+      ...{ attack, port, sources, slots, pulses, pps, seconds, family, index },
+      ...(one.carpet ? { destinations: CARPETS[family] } : {}),
+      ...(sniffed ? { recorded: sniffed.recorded } : {}),
+      serverPublicKey: vpns.wireguard.publicKey,
     });
-    // What passes once rules have had their time, apart from what came before.
-    await new Promise((done) => setTimeout(done, Math.min(1_000, SECONDS * 500)));
-    const middle = await meter.read();
-    const result = await running.result;
-    const end = await meter.read();
-    const first = await timeToFirstDrop(result, meter);
-    const events = agent.events();
-    const vectors = events.flatMap((event) =>
-      event.event === "attack.started" || event.event === "attack.classified" ? [event.vector] : [],
-    );
-    const results = await Promise.all(probes.map((one) => one.stop()));
-    const lost = (list: typeof results) => {
-      const all = combine(list);
-      return `${all.lost}/${all.sent}`.padEnd(9);
-    };
-    const percent = (passed: number, arrived: number) => `${((100 * passed) / Math.max(1, arrived)).toFixed(3)} %`;
-    const late = end.arrived.packets - middle.arrived.packets;
-    console.log(
-      [
-        attack.padEnd(34),
-        family,
-        from.padEnd(6),
-        `${Math.round(result.sent / result.seconds)}`.padStart(7),
-        first ? `${first.ms.toFixed(1)} ms`.padStart(11) : "      never",
-        ` ${percent(middle.passed.packets, middle.arrived.packets)} / ${percent(end.passed.packets - middle.passed.packets, late)}`.padEnd(
-          26,
-        ),
-        [...new Set(vectors)].join(" > ").padEnd(28),
-        lost(results.slice(0, 2)),
-        lost(results.slice(2)),
-      ].join(" "),
-    );
-    await meter.stop();
+    const stood = agent
+      .waitFor("mitigation.applied", undefined, seconds * 1000)
+      .then(counts)
+      .catch(() => undefined);
+    const { sent, seconds: lasted } = await running.result;
+    const to = running.firstPacketAt + lasted * 1000;
+    const before = await stood;
+    const all = await counts();
+    const firstDropMs = await running.firstDropMs(meter);
+    await delay(to + AFTER_MS - Date.now());
+    const times = { from: running.firstPacketAt, to, aliveFrom: Date.now() - ALIVE_MS };
+    const results = await pings.stop();
+    await sniffed?.stop();
+    const vectors = agent
+      .events()
+      .flatMap((event) =>
+        event.event === "attack.started" || event.event === "attack.classified" ? event.vector : [],
+      );
     await agent.end("SIGKILL");
     await agentCommand(lab, "withdraw", "--all");
+    if (one.carpet) await carpet("del", family);
+    return {
+      ...{ name: nameOf(one), family, against: against(one), isFlood: one.pps === undefined, firstDropMs, all },
+      pps: sent / (pulses ? (lasted * pulses.on) / (pulses.on + pulses.off) : lasted),
+      standing: before && { arrived: all.arrived - before.arrived, passed: all.passed - before.passed },
+      vectors: [...new Set(vectors)],
+      pings: {
+        WireGuard: judgePings(results.WireGuard, times),
+        OpenVPN: judgePings(results.OpenVPN, times),
+        IPsec: judgePings(results.IPsec, times),
+      },
+    };
+  }
+
+  /** Fragments that make no whole get no further than to where they are put together, so that is where passing is counted. */
+  async function counts(): Promise<Counts> {
+    const { arrived, entered } = await meter.read();
+    return { arrived: arrived.packets, passed: entered.packets };
   }
 } finally {
   await lab.destroy();
+}
+process.exit(0);
+
+/** Gives the concentrator all addresses of a prefix, or takes them away. */
+async function carpet(what: "add" | "del", family: Family): Promise<void> {
+  const lines = Array.from({ length: 254 }, (_, index) =>
+    family === 4 ? `198.51.100.${index + 1}/32` : `2001:db8:ca::${(index + 1).toString(16)}/128`,
+  );
+  await ip(
+    lines.map((address) => `addr ${what} ${address} dev lo`),
+    lab.concentrator.namespace,
+  );
+}
+
+function casesOf(word: string): Case[] {
+  const letter = LETTERS.find((known) => known === word.toUpperCase());
+  if (letter) return CASES.filter((one) => one.letter === letter);
+  const names = word === "attacks" ? ATTACK_NAMES : ATTACK_NAMES.filter((known) => known === word);
+  if (names.length > 0) return names.flatMap((attack) => SOURCES.flatMap((from) => fromSources(attack, from)));
+  console.error(
+    `Unknown: ${word}. Known: ${LETTERS.join(" ")} (the catalogue's letters), attacks, ${ATTACK_NAMES.join(", ")}.`,
+  );
+  process.exit(2);
+}
+
+function fromSources(attack: Case["attack"], from: string): Case[] {
+  const plain = attack === "openvpn_reset_plain" ? ({ plain: true } as const) : {};
+  const one = { 4: "198.51.100.77", 6: "2001:db8:77::7" };
+  return FAMILIES.map((family) => ({
+    ...{ attack, family, note: `from ${from}`, ...plain },
+    sources: from === "random" ? "random" : from === "few" ? { count: 1_000 } : { address: one[family] },
+  }));
 }

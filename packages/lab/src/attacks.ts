@@ -1,5 +1,6 @@
 import { blake2s } from "@noble/hashes/blake2.js";
 import { answers } from "./amplification.ts";
+import { authRequest, espPacket, initRequest } from "./ipsec.ts";
 import type { Family } from "./namespaces.ts";
 import { icmpEcho, PROTOCOL, type Segment, TCP, tcp, toPacket, udp } from "./packet.ts";
 import type { Random } from "./random.ts";
@@ -10,6 +11,8 @@ export interface Target {
   random: Random;
   /** Base64; only `wireguard_initiation_valid_mac1` needs it. */
   serverPublicKey?: string;
+  /** Receiver index of a live session, for `wireguard_data`. Left out: random ones, which no server has issued. */
+  index?: number;
   /** Initiations of genuine clients, base64: `wireguard_initiation_valid_mac1` replays them instead of making up its own. */
   recorded?: string[];
 }
@@ -35,10 +38,12 @@ export const attacks = {
 
   wireguard_data: {
     port: WIREGUARD,
-    build: ({ random, port }) => {
+    build: ({ random, port, index }) => {
       const message = random.bytes(random.pick([32, 64, 96, 128, 176, 512, 1104, 1452]));
       message.set([4, 0, 0, 0]);
-      return udp(fromAnywhere(random, port), message, [[4, 12]]);
+      if (index === undefined) return udp(fromAnywhere(random, port), message, [[4, 12]]);
+      new DataView(message.buffer).setUint32(4, index, true);
+      return udp(fromAnywhere(random, port), message, [[16, 12]]);
     },
   },
   wireguard_initiation: {
@@ -69,6 +74,15 @@ export const attacks = {
       ]);
     },
   },
+  openvpn_reset_plain: {
+    port: OPENVPN,
+    // The same to a server without tls-crypt: opcode, session, no acknowledgements, packet id 0.
+    build: ({ random, port }) => {
+      const message = new Uint8Array(14);
+      message.set([0x38, ...random.bytes(8)]);
+      return udp(fromAnywhere(random, port), message, [[2, 6]]);
+    },
+  },
   openvpn_data: {
     port: OPENVPN,
     // P_DATA_V2 with a guessed peer id: they are small integers.
@@ -78,7 +92,19 @@ export const attacks = {
       return udp(fromAnywhere(random, port), message, [[4, 12]]);
     },
   },
-  ike_sa_init: { port: IKE, build: ikeSaInit },
+  ike_sa_init: { port: IKE, build: (target) => ike(target, initRequest(target.random), 8) },
+  // As if of a handshake that the server had begun: random SPIs of both sides.
+  ike_auth: { port: IKE, build: (target) => ike(target, authRequest(target.random), 16) },
+  ipsec_data: {
+    port: NAT_T,
+    build: ({ random, port }) => {
+      const packet = espPacket(random);
+      return udp(fromAnywhere(random, port), packet, [
+        [2, 2],
+        [packet.length - 8, 8],
+      ]);
+    },
+  },
 
   dns_amplification: reflected(53, answers.dns, [[0, 2]]),
   ntp_amplification: reflected(123, answers.ntp, [[24, 4]]),
@@ -213,51 +239,12 @@ function udpFragment({ random, port }: Target): Segment {
   return { protocol: PROTOCOL.udp, bytes, vary: [[8, 8]], fragment };
 }
 
-/** A first message of IKEv2 (RFC 7296): plausible security association, key exchange and nonce. */
-function ikeSaInit({ random, port }: Target): Segment {
-  const transform = (last: boolean, type: number, id: number, attribute: number[] = []) => [
-    ...[last ? 0 : 3, 0, 0, 8 + attribute.length],
-    ...[type, 0, 0, id],
-    ...attribute,
-  ];
-  const transforms = [
-    ...transform(false, 1, 12, [0x80, 14, 1, 0]), // AES-CBC-256
-    ...transform(false, 2, 5), // PRF HMAC-SHA2-256
-    ...transform(false, 3, 12), // HMAC-SHA2-256-128
-    ...transform(true, 4, 19), // group 19
-  ];
-  const proposal = [0, 0, 0, 8 + transforms.length, 1, 1, 0, 4, ...transforms];
-  const association = [34, 0, 0, 4 + proposal.length, ...proposal];
-  const keyExchange = [40, 0, 0, 72, 0, 19, 0, 0, ...random.bytes(64)];
-  const nonce = [0, 0, 0, 36, ...random.bytes(32)];
-  const length = 28 + association.length + keyExchange.length + nonce.length;
-  const header = [
-    ...random.bytes(8),
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    33,
-    0x20,
-    34,
-    8,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    length >> 8,
-    length & 255,
-  ];
+/** An IKE message as its port wants it: on 4500 a marker tells it from ESP (RFC 3948). The first `spis` bytes are another's each time. */
+function ike({ random, port }: Target, message: Uint8Array, spis: number): Segment {
   const marker = port === NAT_T ? [0, 0, 0, 0] : [];
-  const message = Uint8Array.from([...marker, ...header, ...association, ...keyExchange, ...nonce]);
-  return udp(fromAnywhere(random, port), message, [
-    [marker.length, 8],
-    [message.length - 32, 8],
+  const payload = Uint8Array.from([...marker, ...message]);
+  return udp(fromAnywhere(random, port), payload, [
+    [marker.length, spis],
+    [payload.length - 32, 8],
   ]);
 }

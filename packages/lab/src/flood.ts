@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { backlogDrained } from "./backlog.ts";
 import { FloodOptions, FloodReport, type FloodRequest } from "./flood/request.ts";
-import { start, type Topology } from "./namespaces.ts";
+import { type Family, start, type Topology } from "./namespaces.ts";
 
 export type { FloodOptions } from "./flood/request.ts";
 
@@ -26,12 +26,22 @@ export interface Flood {
   stop(): Promise<FloodResult>;
 }
 
+/** A flood whose packets are made; nothing is sent yet. */
+export interface PreparedFlood {
+  /** Resolves when the first packet is out, at this moment (milliseconds since the epoch) or, if it is past, at once. */
+  begin(at?: number): Promise<Flood>;
+}
+
 /**
  * Floods the lab's concentrator from its attacker's namespace. Resolves when the first packet is out; the ring is built before
  * that (0.2 s). Its result comes when the kernel has processed every packet. Throws on options outside their bounds. Ends by
  * itself, also when this process dies.
  */
-export async function flood(lab: Topology, options: FloodOptions): Promise<Flood> {
+export const flood = async (lab: Topology, options: FloodOptions): Promise<Flood> =>
+  (await prepareFlood(lab, options)).begin();
+
+/** The same in two steps, so that several senders may begin together, however long each takes to make its packets. */
+export async function prepareFlood(lab: Topology, options: FloodOptions): Promise<PreparedFlood> {
   const parsed = FloodOptions.parse(options);
   const request: FloodRequest = {
     ...parsed,
@@ -41,7 +51,16 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
     destinationMac: lab.concentrator.mac,
   };
   const main = fileURLToPath(new URL("./flood/main.ts", import.meta.url));
-  const child = start(lab.attacker.namespace, [bunPath(), main, JSON.stringify(request)], { stdio: "pipe" });
+  return startSender(lab.attacker.namespace, main, request);
+}
+
+/** Runs a sender's process, which reports as `FloodReport` says, and resolves when it is ready. */
+export async function startSender(
+  namespace: string,
+  main: string,
+  request: { family: Family },
+): Promise<PreparedFlood> {
+  const child = start(namespace, [bunPath(), main, JSON.stringify(request)], { stdio: "pipe" });
   // It may end by itself just before it is told to.
   child.stdin?.on("error", () => {});
   let problem = "";
@@ -51,21 +70,25 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
 
   let firstPacketAt = Number.NaN;
   let done: FloodResult | undefined;
+  const ready = deferred<void>();
   const started = deferred<void>();
   const ended = deferred<FloodResult>();
   // A caller that only wants the start must not die of an unhandled end.
+  started.promise.catch(() => {});
   ended.promise.catch(() => {});
   createInterface({ input: child.stdout! }).on("line", (line) => {
     const report = FloodReport.parse(JSON.parse(line));
-    if (report.event === "first") {
+    if (report.event === "ready") ready.resolve();
+    else if (report.event === "first") {
       firstPacketAt = report.at;
       started.resolve();
     } else {
       const { event: _, ...result } = report;
-      done = { ...result, firstPacketAt, family: parsed.family };
+      done = { ...result, firstPacketAt, family: request.family };
     }
   });
   const fail = (error: Error) => {
+    ready.reject(error);
     started.reject(error);
     ended.reject(error);
   };
@@ -76,13 +99,19 @@ export async function flood(lab: Topology, options: FloodOptions): Promise<Flood
     else fail(new Error(`the flood's sender ended with ${code ?? signal}: ${problem.trim()}`));
   });
 
-  await started.promise;
+  await ready.promise;
   return {
-    firstPacketAt,
-    result: ended.promise,
-    stop() {
-      child.stdin?.end();
-      return ended.promise;
+    async begin(at = 0) {
+      child.stdin?.write(`${at}\n`);
+      await started.promise;
+      return {
+        firstPacketAt,
+        result: ended.promise,
+        stop() {
+          child.stdin?.end();
+          return ended.promise;
+        },
+      };
     },
   };
 }

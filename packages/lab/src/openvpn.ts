@@ -15,9 +15,11 @@ export interface OpenvpnOptions {
   port?: number;
   /** What each client's tunnel runs over, in the order of the lab's clients. Left out: all of them, over IPv4. */
   clients?: Family[];
+  /** False: handshakes are not wrapped, as those of a server whose configuration says neither tls-crypt nor tls-auth. */
+  tlsCrypt?: boolean;
 }
 
-/** An OpenVPN server on the concentrator (UDP, tls-crypt) and one tunnel for each client, all of them up. */
+/** An OpenVPN server on the concentrator (UDP, tls-crypt unless told otherwise) and one tunnel for each client, all of them up. */
 export interface Openvpn {
   port: number;
   /** The server's addresses inside the tunnel. */
@@ -52,16 +54,8 @@ export async function startOpenvpn(lab: Topology, options: OpenvpnOptions = {}):
   process.once("exit", remove);
 
   const credentials = (name: string) => [
-    ...[
-      "--ca",
-      file("ca.crt"),
-      "--cert",
-      file(`${name}.crt`),
-      "--key",
-      file(`${name}.key`),
-      "--tls-crypt",
-      file("static.key"),
-    ],
+    ...["--ca", file("ca.crt"), "--cert", file(`${name}.crt`), "--key", file(`${name}.key`)],
+    ...(options.tlsCrypt === false ? [] : ["--tls-crypt", file("static.key")]),
     // One line for a burst of bad packets: a flood of them would fill the log.
     ...["--verb", "1", "--mute", "3", "--disable-dco"],
   ];

@@ -177,3 +177,14 @@ export function addressBytes(address: string): Uint8Array {
   const all = [...words(head), ...Array<string>(8 - words(head).length - after.length).fill("0"), ...after];
   return Uint8Array.from(all.flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 255]));
 }
+
+/** Some address of a prefix such as "2001:db8::/48", as bytes. */
+export function addressIn(prefix: string, random: Random): Uint8Array {
+  const [network = "", length] = prefix.split("/");
+  const fixed = addressBytes(network);
+  const free = random.bytes(fixed.length);
+  return fixed.map((byte, index) => {
+    const mask = 255 >> Math.min(8, Math.max(0, Number(length) - 8 * index));
+    return (byte & ~mask) | (free[index]! & mask);
+  });
+}

@@ -39,6 +39,8 @@ export interface AttackCapture {
   seed?: number;
   serverPublicKey?: string;
   recorded?: string[];
+  index?: number;
+  destinations?: string;
   destination?: string;
   /** Milliseconds since the epoch. */
   startAt?: number;

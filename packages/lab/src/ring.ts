@@ -1,10 +1,10 @@
 import { type AttackName, attacks } from "./attacks.ts";
 import type { Family } from "./namespaces.ts";
-import { addressBytes, type Packet, PROTOCOL, toPacket } from "./packet.ts";
+import { addressBytes, addressIn, type Packet, PROTOCOL, toPacket } from "./packet.ts";
 import { createRandom, type Random } from "./random.ts";
 
 /** Whom the packets say they come from. `random` is any public unicast address, another one for each packet. */
-export type Sources = "random" | { count: number } | { address: string };
+export type Sources = "random" | { count: number } | { address: string } | { prefix: string };
 
 export interface RingOptions {
   attack: AttackName;
@@ -13,10 +13,13 @@ export interface RingOptions {
   sources: Sources;
   seed: number;
   destination: string;
+  /** A prefix to be spread over instead: each frame goes to some address of it. */
+  destinations?: string;
   sourceMac: string;
   destinationMac: string;
   serverPublicKey?: string;
   recorded?: string[];
+  index?: number;
   /** At most so many packets and bytes are built; sending goes round, with fresh sources and contents each time. */
   slots: number;
   maxBytes?: number;
@@ -39,6 +42,8 @@ export interface Ring {
 
 /** Packets whose number has its high byte below this are told apart by it. */
 export const ORDERED_PACKETS = 0xff00;
+/** Of a prefix so many addresses are drawn: as many as a /48 has networks of 64 bits. */
+const OF_PREFIX = 65_536;
 const ETHERNET = 14;
 
 export function createRing(options: RingOptions): Ring {
@@ -77,10 +82,12 @@ export function* frames(options: Omit<RingOptions, "slots">, count: number): Gen
 function buildPackets(options: RingOptions, random: Random): Packet[] {
   const attack = attacks[options.attack];
   const target = { ...options, port: options.port ?? attack.port, random };
-  const destination = addressBytes(options.destination);
+  const { destinations } = options;
+  const only = addressBytes(options.destination);
   const maxBytes = options.maxBytes ?? 24 << 20;
   const packets: Packet[] = [];
   for (let total = 0; packets.length < options.slots && total < maxBytes; ) {
+    const destination = destinations ? addressIn(destinations, random) : only;
     const packet = toPacket(attack.build(target), randomSource(options.family, random), destination, random);
     packets.push(packet);
     total += packet.bytes.length;
@@ -213,11 +220,16 @@ function randomSource(family: Family, random: Random): Uint8Array {
 /** The addresses to choose from, as words; undefined if every address will do. */
 function sourceTable(sources: Sources, family: Family, random: Random): Uint16Array | undefined {
   if (sources === "random") return undefined;
+  const many = (count: number, one: () => Uint8Array) => Array.from({ length: count }, one);
   const rows =
     "address" in sources
       ? [addressBytes(sources.address)]
-      : Array.from({ length: sources.count }, () => randomSource(family, random));
-  if (rows[0]?.length !== (family === 4 ? 4 : 16)) throw new Error(`sources are not of IPv${family}`);
-  const bytes = Uint8Array.from(rows.flatMap((row) => [...row]));
+      : "prefix" in sources
+        ? many(OF_PREFIX, () => addressIn(sources.prefix, random))
+        : many(sources.count, () => randomSource(family, random));
+  const width = family === 4 ? 4 : 16;
+  if (rows[0]?.length !== width) throw new Error(`sources are not of IPv${family}`);
+  const bytes = new Uint8Array(rows.length * width);
+  for (const [index, row] of rows.entries()) bytes.set(row, index * width);
   return new Uint16Array(bytes.buffer);
 }

@@ -125,14 +125,64 @@ describe.each(FAMILIES)("over IPv%d", (family) => {
       expect([message[0], message.length]).toEqual([0x38, 54]);
       expect(message.readBigUInt64BE(1)).not.toBe(0n);
     }
+    for (const packet of packets("openvpn_reset_plain", family)) {
+      const message = udpPayload(packet, family);
+      expect([message[0], message.length]).toEqual([0x38, 14]);
+      expect(message.readBigUInt64BE(1)).not.toBe(0n);
+      expect([...message.subarray(9)]).toEqual([0, 0, 0, 0, 0]);
+    }
     for (const packet of packets("openvpn_data", family)) expect(udpPayload(packet, family)[0]).toBe(0x48);
     for (const port of [500, 4500]) {
-      for (const packet of packets("ike_sa_init", family, { port })) {
-        const message = udpPayload(packet, family).subarray(port === 4500 ? 4 : 0);
+      const messages = (attack: AttackName) =>
+        packets(attack, family, { port }).map((packet) => udpPayload(packet, family).subarray(port === 4500 ? 4 : 0));
+      for (const message of messages("ike_sa_init")) {
         expect([message[17], message[18], message[19]]).toEqual([0x20, 34, 8]);
         expect(message.readUInt32BE(24)).toBe(message.length);
         expect(message.readBigUInt64BE(8)).toBe(0n);
       }
+      for (const message of messages("ike_auth")) {
+        expect([message[16], message[17], message[18], message[19]]).toEqual([46, 0x20, 35, 8]);
+        expect(message.readUInt32BE(24)).toBe(message.length);
+        expect(message.readUInt16BE(30)).toBe(message.length - 28);
+        expect(message.readBigUInt64BE(8)).not.toBe(0n);
+      }
+    }
+    for (const packet of packets("ipsec_data", family)) {
+      const message = udpPayload(packet, family);
+      expect(message[0]! >> 4).toBe(0xc);
+      expect(message.length % 4).toBe(0);
+    }
+  });
+
+  test("data may carry the index of a session", () => {
+    const indices = packets("wireguard_data", family, { index: 0xcafe0001 }).map((packet) =>
+      udpPayload(packet, family).readUInt32LE(4),
+    );
+    expect(new Set(indices)).toEqual(new Set([0xcafe0001]));
+  });
+
+  test("sources may be of one prefix, and a prefix may be what is attacked", () => {
+    const [sources, destinations, fixed] =
+      family === 4 ? ["203.0.113.64/27", "198.51.100.0/24", 27] : ["2001:db8:48::/48", "2001:db8:ca::/121", 48];
+    const at = (packet: Buffer, end: 0 | 1) => {
+      const [start, bytes] = family === 4 ? [12, 4] : [8, 16];
+      return packet.subarray(start + end * bytes, start + (end + 1) * bytes);
+    };
+    const inside = (address: Buffer, prefix: string, length: number) => {
+      const whole = addressBytes(prefix.split("/")[0]!);
+      const bits = (bytes: Uint8Array) => [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+      return bits(address).slice(0, length) === bits(whole).slice(0, length);
+    };
+    const seen = packets("udp_random", family, { sources: { prefix: sources }, destinations });
+    expect(seen.every((packet) => inside(at(packet, 0), sources, fixed))).toBe(true);
+    expect(seen.every((packet) => inside(at(packet, 1), destinations, family === 4 ? 24 : 121))).toBe(true);
+    const different = (end: 0 | 1) => new Set(seen.map((packet) => at(packet, end).toString("hex"))).size;
+    expect(different(0)).toBeGreaterThan(family === 4 ? 25 : 250);
+    expect(different(1)).toBeGreaterThan(90);
+    for (const packet of seen) {
+      const segment = packet.subarray(header(family));
+      const pseudo = Uint8Array.of(0, 17, segment.length >> 8, segment.length & 255);
+      expect(folded(at(packet, 0), at(packet, 1), pseudo, segment)).toBe(0xffff);
     }
   });
 

@@ -99,6 +99,9 @@ const refused: [string, Record<string, unknown>][] = [
   ["no such family", { family: 5 }],
   ["a source that is no address", { sources: { address: "10.0.0.0/8" } }],
   ["no sources", { sources: { count: 0 } }],
+  ["a prefix without a length", { sources: { prefix: "2001:db8::" } }],
+  ["a carpet over no prefix", { destinations: "198.51.100.0" }],
+  ["an index beyond 32 bits", { index: 2 ** 32 }],
   ["an unknown option", { destination: "192.0.2.1" }],
 ];
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { bulk } from "../src/bulk.ts";
 import { flood } from "../src/flood.ts";
-import { createTopology } from "../src/namespaces.ts";
+import { createTopology, run } from "../src/namespaces.ts";
 import { startOpenvpn } from "../src/openvpn.ts";
 import { probe } from "../src/probe.ts";
 import { record } from "../src/record.ts";
@@ -25,6 +25,24 @@ asRoot("OpenVPN tunnels come up over IPv4 and IPv6, carry both, and show in the 
     await expect.poll(() => openvpn.connected().sort(), { timeout: 10_000 }).toEqual(["client1", "client2"]);
     await openvpn.stop();
     expect(existsSync(openvpn.statusFile)).toBe(false);
+  } finally {
+    await lab.destroy();
+  }
+});
+
+asRoot("without tls-crypt the server answers whoever sends it a plain reset, and tunnels come up too", async () => {
+  const lab = await createTopology({ clients: 1 });
+  try {
+    const openvpn = await startOpenvpn(lab, { tlsCrypt: false });
+    const pings = probe({ namespace: lab.clients[0]!.namespace, target: openvpn.address[4], intervalMs: 50 });
+    await pings.answered;
+    await pings.stop();
+    const sentTo = async () =>
+      Number((await run(lab.attacker.namespace, ["cat", "/sys/class/net/eth0/statistics/rx_packets"])).stdout);
+    const before = await sentTo();
+    await (await flood(lab, { attack: "openvpn_reset_plain", pps: 50, seconds: 5, packets: 20 })).result;
+    // Answers to made-up sources are routed to the attacker.
+    await expect.poll(async () => (await sentTo()) - before, { timeout: 10_000 }).toBeGreaterThanOrEqual(20);
   } finally {
     await lab.destroy();
   }

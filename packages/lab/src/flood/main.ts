@@ -2,13 +2,13 @@
 import { writeSync } from "node:fs";
 import { createRing } from "../ring.ts";
 import { type FloodReport, FloodRequest } from "./request.ts";
-import { inAttackersNamespace, inputClosed, openSender, realtimeMs, sleepMicroseconds } from "./socket.ts";
+import { inNamespaceOf, inputClosed, openSender, realtimeMs, sleepMicroseconds, toldToBegin } from "./socket.ts";
 
 const report = (line: FloodReport) => writeSync(1, `${JSON.stringify(line)}\n`);
 const NANOSECONDS = 1e9;
 
 function main(): void {
-  if (!inAttackersNamespace()) throw new Error("this sender only runs in the namespace of a lab's attacker");
+  if (!inNamespaceOf("atk")) throw new Error("this sender only runs in the namespace of a lab's attacker");
   const request = FloodRequest.parse(JSON.parse(process.argv[2] ?? "null"));
   const ring = createRing(request);
   const sender = openSender(request.interface, ring);
@@ -23,10 +23,8 @@ function main(): void {
   let nextLook = 0;
   let renewed = 0;
 
-  const { startAt = 0 } = request;
-  while (realtimeMs() < startAt - 2) sleepMicroseconds(500);
-  while (realtimeMs() < startAt);
-
+  report({ event: "ready" });
+  if (!toldToBegin()) return;
   const startedAt = realtimeMs();
   const start = Bun.nanoseconds();
   const elapsed = () => (Bun.nanoseconds() - start) / NANOSECONDS;

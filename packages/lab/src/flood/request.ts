@@ -4,6 +4,7 @@ import { ATTACK_NAMES } from "../attacks.ts";
 export const MAX_SECONDS = 60;
 export const MAX_PPS = 2_000_000;
 
+const prefix = z.union([z.cidrv4(), z.cidrv6()]);
 const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
 
 /** What a caller may ask of a flood. */
@@ -25,19 +26,22 @@ export const FloodOptions = z.strictObject({
       z.literal("random"),
       z.strictObject({ count: z.number().int().min(1).max(65_536) }),
       z.strictObject({ address: z.union([z.ipv4(), z.ipv6()]) }),
+      z.strictObject({ prefix }),
     ])
     .default("random"),
+  /** A prefix that is attacked as a whole, a carpet; routed to the concentrator. Left out: its own address. */
+  destinations: prefix.optional(),
   seed: z.number().int().min(0).max(0xffff_ffff).default(1),
   /** Seconds on and off, over and over. The rate is that of the time on. */
   pulses: z.strictObject({ on: z.number().min(0.01).max(60), off: z.number().min(0.01).max(60) }).optional(),
-  /** When the first packet goes out, in milliseconds since the epoch, so that several senders begin together. Past: at once. */
-  startAt: z.number().nonnegative().optional(),
   serverPublicKey: z.base64().length(44).optional(),
   /** Initiations of genuine clients (148 bytes), to be replayed. */
   recorded: z.array(z.base64().length(200)).min(1).max(256).optional(),
+  /** Receiver index of a live session, as a sniffer knows it: see `wireguard_data`. */
+  index: z.number().int().min(0).max(0xffff_ffff).optional(),
   /** Packets for one system call. */
   batch: z.number().int().min(1).max(1024).default(64),
-  slots: z.number().int().min(1).max(65_536).default(32_768),
+  slots: z.number().int().min(1).max(131_072).default(32_768),
 });
 export type FloodOptions = z.input<typeof FloodOptions>;
 
@@ -53,8 +57,12 @@ export type FloodRequest = z.infer<typeof FloodRequest>;
 const at = z.number().positive();
 const sent = z.number().int().nonnegative();
 
-/** What the sender's process reports, one JSON object a line. Times are milliseconds since the epoch. */
+/**
+ * What the sender's process reports, one JSON object a line. Times are milliseconds since the epoch. When its packets are made it is ready,
+ * and waits for a line that tells it when to begin.
+ */
 export const FloodReport = z.discriminatedUnion("event", [
+  z.strictObject({ event: z.literal("ready") }),
   /** Read right before the first system call that sends. */
   z.strictObject({ event: z.literal("first"), at }),
   z.strictObject({

@@ -1,5 +1,5 @@
 import { dlopen, FFIType, ptr, read } from "bun:ffi";
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readSync, statSync } from "node:fs";
 import type { Ring } from "../ring.ts";
 
 const { i32, u32, u64, ptr: pointer } = FFIType;
@@ -80,6 +80,17 @@ export function realtimeMs(): number {
 
 export const sleepMicroseconds = (microseconds: number) => libc.usleep(microseconds);
 
+/** Waits for a line with a moment, and then for the moment (CLOCK_REALTIME, milliseconds); false: nobody will tell any more. */
+export function toldToBegin(): boolean {
+  const line = Buffer.alloc(64);
+  const length = readSync(0, line, 0, line.length, null);
+  if (length === 0) return false;
+  const at = Number(line.toString("latin1", 0, length));
+  while (realtimeMs() < at - 2) sleepMicroseconds(500);
+  while (realtimeMs() < at);
+  return true;
+}
+
 /** True once the other end of standard input is gone: whoever started us has ended, or wants us to. */
 export function inputClosed(): boolean {
   const request = new Int32Array([0, 1 /* POLLIN */]);
@@ -87,10 +98,10 @@ export function inputClosed(): boolean {
   return request[1]! >> 16 !== 0;
 }
 
-/** Named namespaces are files; the one that we are in has our own namespace's inode. */
-export function inAttackersNamespace(): boolean {
+/** Are we in a lab's namespace of this role? Named namespaces are files; the one that we are in has our own namespace's inode. */
+export function inNamespaceOf(role: "atk" | "srv"): boolean {
   const own = statSync("/proc/self/ns/net").ino;
-  const names = readdirSync("/var/run/netns").filter((name) => name.endsWith("-atk"));
+  const names = readdirSync("/var/run/netns").filter((name) => name.endsWith(`-${role}`));
   return names.some((name) => statSync(`/var/run/netns/${name}`).ino === own);
 }
 

@@ -3,7 +3,7 @@
  * attacker's wire, what the concentrator sends leaves its own kernel through the output hook. Its request is the first argument.
  */
 import { openSync, readFileSync, writeSync } from "node:fs";
-import { inAttackersNamespace, inputClosed, sleepMicroseconds } from "../flood/socket.ts";
+import { inNamespaceOf, inputClosed, sleepMicroseconds } from "../flood/socket.ts";
 import { fromScript, type PlayReport, PlayRequest } from "./script.ts";
 import { enterNamespace, openRaw, openWire } from "./socket.ts";
 
@@ -13,7 +13,7 @@ const NAP_MS = 20;
 const TRIES = 200;
 
 function main(): void {
-  if (!inAttackersNamespace()) throw new Error("this player only runs in the namespace of a lab's attacker");
+  if (!inNamespaceOf("atk")) throw new Error("this player only runs in the namespace of a lab's attacker");
   const request = PlayRequest.parse(JSON.parse(process.argv[2] ?? "null"));
   const packets = fromScript(readFileSync(request.file));
   const wire = openWire("eth0", request.destinationMac);
