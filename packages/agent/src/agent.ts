@@ -389,6 +389,7 @@ export class Agent {
     const { ports, news } = this.#peers.disguised(this.#facts.ports);
     if (news.length === 0) return;
     this.#facts = { ...this.#facts, ports };
+    this.#detector.ports = ports;
     this.#load();
     this.#tell(news);
   }
