@@ -380,7 +380,9 @@ export class Agent {
 
   /** The closed loop, and the way that peers speak: both are told from counters. */
   #lookAfterPeers(now: number, counts: Counts): void {
-    for (const found of this.#peers.rollbacks(now, counts, this.#facts.ports, this.#plan.armed)) {
+    const { armed } = this.#plan;
+    const calm = !this.#detector.alert;
+    for (const found of this.#peers.rollbacks(now, counts, { ports: this.#facts.ports, armed, calm })) {
       const before = this.#plan;
       this.#enforce();
       const attack = this.#detector.attacks.find(({ lanes }) => lanes.includes(found.lane));
