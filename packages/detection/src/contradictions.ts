@@ -97,10 +97,9 @@ function judgeSession(name: string, session: readonly Numbered[], stands: Readon
   if (rest.length < LEAST || (!certain && isMisread(rest))) return told;
   const runs = runsOf(rest);
   for (const run of runs) {
-    const packets = run.samples.slice(1).reduce((sum, numbered) => sum + stands.get(numbered)!, 0);
+    const packets = packetsOf(run, stands);
     const span = run.high - run.low + 1;
-    const stood = run.samples.length >= LEAST && packets >= STANDING.packets && packets > span * STANDING.factor;
-    if (stood) tell("standing", run.samples, span, packets);
+    if (packets >= Math.max(STANDING.packets, span * STANDING.factor)) tell("standing", run.samples, span, packets);
   }
   const again = begunAgain(runs.filter(({ samples }) => samples.length >= RUN && rest.includes(samples[0]!)));
   const loops = again.flatMap(({ samples }) => samples);
@@ -179,6 +178,15 @@ function runsOf(session: readonly Numbered[]): Run[] {
     if (followed.length > MAX_RUNS) followed = without(followed, shortest(followed));
   }
   return runs;
+}
+
+/** Packets that a run stands for; 0 where so few samples stand for most of them that it may be chance. */
+function packetsOf({ samples }: Run, stands: ReadonlyMap<Numbered, number>): number {
+  const parts = samples.slice(1).map((numbered) => stands.get(numbered)!);
+  const sum = parts.reduce((a, b) => a + b, 0);
+  const squares = parts.reduce((a, b) => a + b * b, 0);
+  // Kish's effective sample size.
+  return sum * sum >= LEAST * squares ? sum : 0;
 }
 
 /** Those that count where one before them had counted that was over by then. */

@@ -1,11 +1,14 @@
 import { type LaneId, VpnPort } from "@flowtriq/protocol/lane";
 import { describe, expect, test } from "vitest";
+import { corpus } from "../test/corpora.ts";
 import { be32, bytes, udp } from "../test/craft.ts";
 import { type Flow, SimulatedNode } from "../test/node.ts";
 import type { Pool } from "../test/pools.ts";
+import { ordinaryTunnels } from "../test/tunnels.ts";
 import { World } from "../test/world.ts";
 import { Summary } from "./features.ts";
 import { type Address, LINK, readPacket } from "./packet.ts";
+import { readPcap } from "./pcap.ts";
 
 const SECOND = 1_000;
 const SNAP = 192;
@@ -129,13 +132,13 @@ describe.each(PROTOCOLS)("a loud peer is no attack: %s", (protocol) => {
     expect(node.started).toEqual([]);
   });
 
-  test.each(genuine)("at every moment of half a minute, of one packet in sixteen: %s", (_, flows) => {
+  test.each(genuine)("at every moment of ten seconds, of one packet in sixteen: %s", (_, flows) => {
     const summary = new Summary({ ports });
     const lane = laneOf(protocol);
     const all = flows().map((flow) => ({ flow, sent: { packets: 0 } }));
     let arrived = 0;
     const most = { share: 0, at: 0 };
-    for (let at = 0; at < 30 * SECOND; at++) {
+    for (let at = 0; at < 10 * SECOND; at++) {
       for (const { flow, sent } of all) {
         const { pps, packet } = flow;
         const came = Math.round((typeof pps === "number" ? pps : pps(at)) / 1_000);
@@ -145,12 +148,12 @@ describe.each(PROTOCOLS)("a loud peer is no attack: %s", (protocol) => {
         sent.packets += came;
         arrived += came;
       }
-      if (at % 100 !== 0) continue;
-      summary.sequences.note(lane, at, arrived);
+      if (at % 100 === 0) summary.sequences.note(lane, at, arrived);
+      if (at % 300 !== 0) continue;
       const share = summary.sequences.contradictions?.share ?? 0;
       if (share > most.share) Object.assign(most, { share, at });
     }
-    expect(summary.samples).toBeGreaterThan(500);
+    expect(summary.samples).toBeGreaterThan(400);
     expect(most.share).toBeLessThan(0.1);
   });
 
@@ -247,11 +250,43 @@ test("the profile tells made-up sources of a known session's index", () => {
   expect(node.changes.findLast(({ kind }) => kind === "classified")?.profile.spoofed).not.toBe("no");
 });
 
+test("of ordinary tunnels as chance has them, hardly any packet ever seems to contradict its session", () => {
+  const seeds = Array.from({ length: 40 }, (_, seed) => seed);
+  const most = (seed: number) => {
+    let share = 0;
+    const summary = new Summary({ ports });
+    const protocol = PROTOCOLS[seed % PROTOCOLS.length]!;
+    for (const step of ordinaryTunnels(new World(seed, "training"))) {
+      if ("session" in step) {
+        summary.add(packet(protocol, step.session, step.counter, step.place), step.at, laneOf(protocol));
+      } else {
+        summary.sequences.note(laneOf(protocol), step.at, step.arrived);
+        share = Math.max(share, summary.sequences.contradictions?.share ?? 0);
+      }
+    }
+    return share;
+  };
+  expect(seeds.filter((seed) => most(seed) > 0.2)).toEqual([]);
+});
+
+/** As if every packet to a VPN port had come from a known session, and rung its bell. */
+test.runIf(corpus("legit").length > 0).each(corpus("legit"))("no session of $name contradicts itself", ({ file }) => {
+  const summary = new Summary({ ports });
+  for (const { at, bytes: raw, linkType, wireLength } of readPcap(file())) {
+    const packet = readPacket(raw, linkType, wireLength);
+    const protocol = PROTOCOLS.find((candidate) => PORT[candidate] === packet?.destinationPort);
+    if (!packet || !protocol) continue;
+    summary.add(packet, at, laneOf(protocol));
+    summary.sequences.note(laneOf(protocol), at, summary.sequences.samples);
+  }
+  expect(summary.sequences.contradictions).toBeUndefined();
+});
+
 test("memory stays bounded, and what is kept is spread over all that came", () => {
   const summary = new Summary({ ports });
-  for (let n = 0; n < 100_000; n++) summary.add(packet("wireguard", 5, 7), n, laneOf("wireguard"));
+  for (let n = 0; n < 10_000; n++) summary.add(packet("wireguard", 5, 7), n, laneOf("wireguard"));
   const found = summary.sequences.contradictions!;
   expect(found.samples.length).toBeLessThanOrEqual(1_024);
-  expect(found).toMatchObject({ share: 1, of: 100_000 });
-  expect(found.samples.at(-1)!.at).toBeGreaterThan(99_000);
+  expect(found).toMatchObject({ share: 1, of: 10_000 });
+  expect(found.samples.at(-1)!.at).toBeGreaterThan(9_900);
 });

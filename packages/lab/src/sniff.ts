@@ -18,22 +18,22 @@ export interface Sniffed {
 export interface SniffOptions {
   port: number;
   packets: number;
-  /** First octets of payload that are of interest, such as WireGuard's type. Left out: any. */
-  first?: number[];
+  /** Which are of interest, by their UDP payload. Left out: all. */
+  which?: (payload: Uint8Array) => boolean;
   timeoutMs?: number;
 }
 
-/** The next UDP packets that a client sends to this port; it must be sending. */
+/** The next UDP packets that a client sends to this port from its first address; it must be sending. */
 export async function sniff(client: Host, options: SniffOptions): Promise<Sniffed[]> {
-  const { port, packets, first, timeoutMs = 10_000 } = options;
+  const { port, packets, which = () => true, timeoutMs = 10_000 } = options;
   const directory = mkdtempSync(join(tmpdir(), "sniff-"));
   const recording = await record(client, join(directory, "packets.pcap"), {
-    filter: ["udp", "dst", "port", `${port}`],
+    filter: [`udp dst port ${port} and (src host ${client.address[4]} or src host ${client.address[6]})`],
   });
   try {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-      const seen = packetsOf(recording.file).filter(({ payload }) => !first || first.includes(payload[0] ?? -1));
+      const seen = packetsOf(recording.file).filter(({ payload }) => which(payload));
       if (seen.length >= packets) return seen.slice(0, packets).map(toSniffed);
       if (performance.now() > deadline)
         throw new Error(`${client.namespace} sent ${seen.length} of ${packets} packets`);
