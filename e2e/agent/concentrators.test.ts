@@ -4,6 +4,7 @@ import { startMeter } from "@flowtriq/lab/meter";
 import { createTopology, FAMILIES, run, type Topology } from "@flowtriq/lab/namespaces";
 import { startOpenvpn } from "@flowtriq/lab/openvpn";
 import { combine, type Probe, probe } from "@flowtriq/lab/probe";
+import { sniff } from "@flowtriq/lab/sniff";
 import { bearableLoss, processorTimes } from "@flowtriq/lab/stolen";
 import { startStrongswan } from "@flowtriq/lab/strongswan";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
@@ -27,6 +28,7 @@ const CONCENTRATORS = [
     attack: "ike_sa_init",
     lane: "udp:500:handshake",
     vector: "ike_handshake_flood",
+    data: { port: 4500, vector: "esp_flood", which: (payload: Uint8Array) => payload[0] !== 0 && payload.length > 16 },
   },
   {
     name: "OpenVPN",
@@ -40,13 +42,14 @@ const CONCENTRATORS = [
     attack: "openvpn_reset",
     lane: "udp:1194:handshake",
     vector: "openvpn_handshake_flood",
+    data: { port: 1194, vector: "openvpn_data_flood", which: ([head]: Uint8Array) => head! >> 3 === 9 },
   },
 ] as const;
 
 // Network namespaces, tunnels and rules are root's.
 describe.skipIf(!isRoot).each(CONCENTRATORS)(
   "on a $name concentrator whose tunnels are older than the agent",
-  ({ begin, ports, attack, lane, vector }) => {
+  ({ begin, ports, attack, lane, vector, data }) => {
     let lab: Topology;
     let address: Record<4 | 6, string>;
     let agent: RunningAgent | undefined;
@@ -110,6 +113,37 @@ describe.skipIf(!isRoot).each(CONCENTRATORS)(
       probes = [];
       expect(tunnels.sent).toBeGreaterThan(100);
       expect(tunnels.lost).toBeLessThanOrEqual(bearableLoss(tunnels.sent, times));
+    });
+
+    test("replays of a tunnel's own packets, from its own address, cost it nothing", async () => {
+      const dataLane = `udp:${data.port}:data`;
+      const policy = { ...FOUND_BY_ITSELF.policy, thresholdsPps: { [dataLane]: 5_000 } };
+      agent = await startAgent(lab, { ...FOUND_BY_ITSELF, policy });
+      probes = lab.clients.map(({ namespace }) => probe({ namespace, target: address[4], intervalMs: 50 }));
+      await Promise.all(probes.map((one) => one.answered));
+      const overheard = await sniff(lab.clients[0]!, { port: data.port, packets: 5, which: data.which });
+      const { source, sourcePort } = overheard[0]!;
+      const running = await flood(lab, {
+        ...{ attack: "replayed", pps: 100_000, seconds: 60, port: data.port, sources: { address: source }, sourcePort },
+        recorded: overheard.map(({ payload }) => payload),
+      });
+      const started = await agent.waitFor("attack.started");
+      expect(started).toMatchObject({ lane: dataLane, vector: data.vector, tunnelsBefore: CLIENTS.length });
+      await agent.waitFor("mitigation.applied");
+      // What the server had in its socket before there were rules.
+      await delay(1_000);
+      const [times, since] = [processorTimes(), Date.now()];
+      const meter = await startMeter(lab);
+      await delay(2_000);
+      const { arrived, passed } = await meter.read();
+      await meter.stop();
+      await running.stop();
+      expect(arrived.packets).toBeGreaterThan(10_000);
+      expect(passed.packets).toBeLessThan(100);
+      const pings = combine(probes.map((one) => one.result())).samples.filter(({ at }) => at > since);
+      const lost = pings.filter(({ rttMs }) => rttMs === null).length;
+      expect(pings.length).toBeGreaterThan(30);
+      expect(lost).toBeLessThanOrEqual(bearableLoss(pings.length, times));
     });
   },
 );

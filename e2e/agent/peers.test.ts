@@ -1,9 +1,12 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
+import { bulk } from "@flowtriq/lab/bulk";
 import { flood } from "@flowtriq/lab/flood";
 import { startMeter } from "@flowtriq/lab/meter";
 import { createTopology, run, start, type Topology } from "@flowtriq/lab/namespaces";
-import { type Probe, probe } from "@flowtriq/lab/probe";
+import { combine, type Probe, probe } from "@flowtriq/lab/probe";
+import { sniff } from "@flowtriq/lab/sniff";
+import { bearableLoss, processorTimes } from "@flowtriq/lab/stolen";
 import { startWireguard, type Wireguard } from "@flowtriq/lab/wireguard";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { agentCommand, type RunningAgent, startAgent, TABLE } from "./agent.ts";
@@ -19,6 +22,9 @@ const CONFIG = {
   mode: "enforce",
   policy: { quietSeconds: 5, leaseSeconds: 15 },
 };
+
+/** Packets of one session from elsewhere than its peer that pass in a second while its lane is armed: docs/agent.md. */
+const ROAMING_PPS = 100;
 
 // Network namespaces, tunnels and rules are root's.
 describe.skipIf(!isRoot)("peers of a concentrator", () => {
@@ -68,6 +74,68 @@ describe.skipIf(!isRoot)("peers of a concentrator", () => {
       clearInterval(forget);
       await attack.stop();
     }
+  });
+
+  describe("whose session was overheard", () => {
+    const DATA = "udp:51820:data";
+    const QUICK_DATA = { ...CONFIG, policy: { ...CONFIG.policy, thresholdsPps: { [DATA]: 5_000 } } };
+
+    test.each([
+      ["made-up data on its index from anywhere", "wireguard_data", "anywhere"],
+      ["its packets from anywhere", "replayed", "anywhere"],
+      ["its packets from its own address", "replayed", "its own"],
+    ] as const)("keeps its tunnel, as all do, while it is flooded with %s", async (_, attack, from) => {
+      agent = await startAgent(lab, QUICK_DATA);
+      probes = wireguard.clients.map(({ host }) =>
+        probe({ namespace: host.namespace, target: wireguard.address[4], intervalMs: 50 }),
+      );
+      await Promise.all(probes.map((one) => one.answered));
+      const overheard = await sniff(wireguard.clients[0]!.host, {
+        port: 51820,
+        packets: 5,
+        which: ([type]) => type === 4,
+      });
+      const { source: address, sourcePort } = overheard[0]!;
+      const running = await flood(lab, {
+        ...{ attack, pps: 100_000, seconds: 60, port: 51820, recorded: overheard.map(({ payload }) => payload) },
+        ...(from === "its own" ? { sources: { address }, sourcePort } : {}),
+      });
+      const started = await agent.waitFor("attack.started");
+      expect(started).toMatchObject({ lane: DATA, vector: "wireguard_data_flood", tunnelsBefore: 2 });
+      await agent.waitFor("mitigation.applied");
+      // What the server had in its socket before there were rules.
+      await delay(1_000);
+      const [times, since] = [processorTimes(), Date.now()];
+      const meter = await startMeter(lab);
+      await delay(3_000);
+      const { arrived, passed } = await meter.read();
+      await meter.stop();
+      const seconds = (Date.now() - since) / 1000;
+      expect(arrived.packets).toBeGreaterThan(10_000);
+      expect(passed.packets).toBeLessThanOrEqual(ROAMING_PPS * (seconds + 1));
+      const pings = combine(probes.map((one) => one.result())).samples.filter(({ at }) => at > since);
+      expect(pings.length).toBeGreaterThan(40);
+      const lost = pings.filter(({ rttMs }) => rttMs === null).length;
+      expect(lost).toBeLessThanOrEqual(bearableLoss(pings.length, times));
+      await running.stop();
+      const { stdout } = await agentCommand(lab, "status", "--json");
+      expect(JSON.parse(stdout)).toMatchObject({ tunnels: 2, armed: [DATA] });
+      expect(agent.events().filter(({ event }) => event === "agent.warning")).toEqual([]);
+    });
+
+    test("or who uploads as fast as it can, is no attacker", async () => {
+      const least = { ...CONFIG.policy, thresholdsPps: { [DATA]: 100 } };
+      agent = await startAgent(lab, { ...CONFIG, policy: least });
+      const { bytes } = await bulk({
+        ...{ from: wireguard.clients[0]!.host, to: lab.concentrator },
+        ...{ address: wireguard.address[4], seconds: 6 },
+      });
+      expect(bytes).toBeGreaterThan(1_000_000);
+      const { stdout } = await agentCommand(lab, "status", "--json");
+      // Its bell has rung, and it was judged.
+      expect(JSON.parse(stdout).samples).toBeGreaterThan(64);
+      expect(agent.events().map(({ event }) => event)).toEqual(["agent.ready"]);
+    });
   });
 
   test("where the server itself speaks otherwise, a stranger who does so too gets in during a flood of junk", async () => {

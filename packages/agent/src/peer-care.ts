@@ -38,8 +38,12 @@ export class PeerCare {
     return this.#loop.rolledBack;
   }
 
-  /** Once a second: lanes whose rules are to be taken back, or set again, now. */
-  rollbacks(now: number, counts: Counts, ports: VpnPort[], armed: LaneId[]): Rollback[] {
+  /** Once a second: lanes whose rules are to be taken back, or set again, now. `calm`: no attack, and none is suspected. */
+  rollbacks(
+    now: number,
+    counts: Counts,
+    { ports, armed, calm }: { ports: VpnPort[]; armed: LaneId[]; calm: boolean },
+  ): Rollback[] {
     if (Math.abs(now - this.#readAt) < EVERY_MS) return [];
     this.#readAt = now;
     const wanted = [...armed, ...this.rolledBack];
@@ -56,7 +60,7 @@ export class PeerCare {
     for (const lane of wanted) {
       if (!taken.has(lane)) taken.set(lane, this.#firewall.packets(metCounter(lane)) * LOOKED_AT_ONE_IN);
     }
-    return this.#loop.read({ at: now, data, taken }, wanted);
+    return this.#loop.read({ at: now, data, taken }, wanted, calm);
   }
 
   /** What a rollback is told as, once the kernel holds what follows from it. */

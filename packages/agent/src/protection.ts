@@ -193,7 +193,8 @@ export class Protection {
   /** The closed loop, and the way that peers speak: both are told from counters. */
   lookAfterPeers(now: number, counts: Counts): NewEvent[] {
     const { detector } = this.#options;
-    const told = this.#peers.rollbacks(now, counts, this.#facts.ports, this.#plan.armed).flatMap((found) => {
+    const seen = { ports: this.#facts.ports, armed: this.#plan.armed, calm: !detector.alert };
+    const told = this.#peers.rollbacks(now, counts, seen).flatMap((found) => {
       const plans = this.enforce();
       const attack = detector.attacks.find(({ lanes }) => lanes.includes(found.lane));
       return this.#peers.words(found, { attack, plans });
@@ -202,6 +203,7 @@ export class Protection {
     const { ports, news } = this.#peers.manners(this.#facts.ports, this.#configured, counts, peace);
     if (ports.some(({ strictness }, index) => strictness !== this.#facts.ports[index]!.strictness)) {
       this.#facts = { ...this.#facts, ports };
+      detector.ports = ports;
       this.load();
       this.enforce();
     }

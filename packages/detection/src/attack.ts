@@ -131,7 +131,7 @@ export class LiveAttack {
   /** Takes in a new reading: what has changed, if anything has. The last change is its end. */
   measure(at: number, scene: Scene): Change[] {
     const { attack } = this;
-    const over = this.#measureLanes(scene);
+    const over = this.#measureLanes(at, scene);
     this.summary.course =
       courseSince(scene.readings, attack.lanes, this.#started, {
         thresholdPps: (lane) => scene.limits.of(lane).pps,
@@ -161,7 +161,7 @@ export class LiveAttack {
   }
 
   /** Sums up its lanes; true while one of them is above half of what opened it. */
-  #measureLanes(scene: Scene): boolean {
+  #measureLanes(at: number, scene: Scene): boolean {
     const { readings } = scene;
     const { attack } = this;
     let pps = 0;
@@ -177,6 +177,7 @@ export class LiveAttack {
       // A lane that was not there before begins at nothing.
       const start = counts && (counts.get(lane) ?? NOTHING);
       const now = readings.of(lane);
+      if (now) this.summary.sequences.note(lane, at, now.packets);
       if (start && now) {
         attack.packets += Math.max(0, now.packets - start.packets);
         attack.droppedPackets += Math.max(0, now.dropped - start.dropped);

@@ -1,4 +1,5 @@
 import { type TrafficVerdict, VECTORS, type Vector } from "@flowtriq/protocol/vector";
+import { weighContradictions } from "./contradictions.ts";
 import { type Evidence, isUnfinished } from "./evidence.ts";
 import type { Summary } from "./features.ts";
 import { grouped, split } from "./groups.ts";
@@ -50,7 +51,7 @@ export function classify(summary: Summary): Classification {
   if (!main) return legitimate(summary, candidates);
   const total = attacks.reduce((sum, { picture }) => sum + picture.packets, 0);
   // Few openings of one server beside many of another's port are one tool's, not two attacks.
-  const second = attacks.find((other) => other !== main && other.score >= SECOND_SCORE && !isSameTool(main, other));
+  const second = attacks.find((other) => other.score >= SECOND_SCORE && !isSameTool(main, other));
   if (second && second.picture.packets >= total * SECOND_SHARE) {
     const flags = attacks.filter(({ vector, picture }) => TCP_FLOODS.has(vector) && picture.packets >= total * 0.12);
     const tcp = flags.reduce((sum, { picture }) => sum + picture.packets, 0);
@@ -76,9 +77,10 @@ const OPENINGS: ReadonlySet<Vector> = new Set([
 ]);
 /** A flood of openings seldom keeps to one rate: where it is slow it looks like starvation. */
 const isSameTool = (one: Candidate, other: Candidate) =>
-  OPENINGS.has(one.vector) &&
-  OPENINGS.has(other.vector) &&
-  (one.vector === "handshake_starvation" || other.vector === "handshake_starvation");
+  one.vector === other.vector ||
+  (OPENINGS.has(one.vector) &&
+    OPENINGS.has(other.vector) &&
+    (one.vector === "handshake_starvation" || other.vector === "handshake_starvation"));
 const mass = ({ picture, score }: Candidate) => picture.packets / (1 + Math.exp(-score));
 
 function weighAll(summary: Summary): Candidate[] {
@@ -102,7 +104,17 @@ function weighAll(summary: Summary): Candidate[] {
     const rival = best.get(key);
     if (!rival || found.score > rival.score) best.set(key, found);
   }
-  return [...best.values()];
+  return [...best.values(), ...contradicted(summary)];
+}
+
+/** Packets of proved sessions are nobody's attack, but for those that their sessions cannot have sent. */
+function contradicted(summary: Summary): Candidate[] {
+  const found = summary.sequences.contradictions;
+  if (!found) return [];
+  const { vector, samples, share, of } = found;
+  const evidence = weighContradictions(found);
+  const picture = pictureOf(summary, samples, share * of);
+  return [{ vector, picture, evidence, score: evidence.reduce((sum, { weight }) => sum + weight, 0) }];
 }
 
 const STORM_KINDS: ReadonlySet<Kind> = new Set(["wireguard_handshake", "openvpn_handshake", "ike_handshake"]);

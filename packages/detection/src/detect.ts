@@ -51,6 +51,12 @@ export class Detector {
     this.#limits.policy = policy;
   }
 
+  /** What is known of the ports has changed: what is suspected was read as if it had not. */
+  set ports(ports: VpnPort[]) {
+    this.#options = { ...this.#options, ports, samples: { ...this.#options.samples, ports } };
+    this.#suspicions.clear();
+  }
+
   get attacks(): Attack[] {
     return [...this.#live.values()].map(({ attack }) => attack);
   }
@@ -267,6 +273,7 @@ export class Detector {
     const over = rate.pps > limit.pps || rate.bps > limit.bps;
     const suspicion = this.#suspicions.get(lane);
     if (suspicion) {
+      suspicion.summary.sequences.note(lane, at, this.#readings.of(lane)!.packets);
       suspicion.before ??= before.counts;
       suspicion.overSince = over ? (suspicion.overSince ?? before.at) : undefined;
       if (suspicion.isForgotten(at) && !over) this.#suspicions.delete(lane);

@@ -13,6 +13,7 @@ import {
 } from "./kinds.ts";
 import { checkMac1, type Mac1Key } from "./mac1.ts";
 import { type Address, addressText, type Packet, PROTOCOL, prefixOf } from "./packet.ts";
+import { isSessionLane, Sequences } from "./sequences.ts";
 import { udpPayloadLength, word } from "./shapes.ts";
 
 export { inferHost } from "./flows.ts";
@@ -78,8 +79,6 @@ const MAX_KEYS = 2048;
 const MAX_MAC1_CHECKS = 64;
 /** The first few of a kind are checked one by one; after that every fourth, so that a judgement waits for no arithmetic. */
 const FIRST_MAC1_CHECKS = 12;
-/** Lanes of packets that our own side's answers have proved. */
-const PROVED = /:data$/;
 
 /**
  * A picture of sampled traffic towards the host, built sample by sample in bounded memory. Packets that are explained (asked for,
@@ -97,6 +96,8 @@ export class Summary {
   /** Explained packets by kind. */
   readonly genuine = new Map<Kind, number>();
   kept: Sample[] = [];
+  /** Those of proved sessions: explained, unless they contradict one another. */
+  readonly sequences = new Sequences();
   readonly sources = new TopKeys<Address>();
   readonly sourcePorts = new TopKeys<number>();
   readonly destinationPorts = new TopKeys<number>();
@@ -131,6 +132,7 @@ export class Summary {
     if (kind === "wireguard_data" && this.#receiverIndices.size < MAX_KEYS) {
       this.#receiverIndices.add(word(packet.payload, 4));
     }
+    if (lane && isSessionLane(lane)) this.sequences.add(packet, ports, () => this.#sampleOf(packet, at, kind));
     if ((lane && isProved(lane, packet, kind)) || flows?.explains(packet)) {
       this.explained++;
       this.genuine.set(kind, (this.genuine.get(kind) ?? 0) + 1);
@@ -214,7 +216,7 @@ const ABUSED_TYPES: ReadonlySet<number> = new Set([16, 46, 48, 255]);
 
 /** The lane says that the host asked for it, or that its own packets have proved the sender. */
 function isProved(lane: LaneId, packet: Packet, kind: Kind): boolean {
-  if (lane.startsWith("udp:") && PROVED.test(lane)) return true;
+  if (isSessionLane(lane)) return true;
   if (lane === "host:udp") return REFLECTOR_PORTS.includes(packet.sourcePort);
   return lane === "host:tcp" && kind === "synack";
 }
@@ -360,7 +362,7 @@ export function toProfile(summary: Summary): Profile {
  * sources fall into ranges that no packet can come from, or come from everywhere with the same few TTLs.
  */
 function spoofed(summary: Summary): Profile["spoofed"] {
-  const { kept } = summary;
+  const kept = [...summary.kept, ...(summary.sequences.contradictions?.samples ?? [])];
   const answers = kept.filter(({ kind }) => vectorOfAnswer[kind] !== undefined || kind === "synack").length;
   if (kept.length < 20) return summary.explained > summary.samples / 2 ? "no" : "unknown";
   if (answers > kept.length / 2) return "no";

@@ -11,7 +11,7 @@ export const WIREGUARD = {
   initiation: { word: 0x01000000, length: 148 },
   response: { word: 0x02000000, length: 92, receiverAt: 8 },
   cookieReply: { word: 0x03000000, length: 64, receiverAt: 4 },
-  data: { word: 0x04000000, minLength: 32, receiverAt: 4 },
+  data: { word: 0x04000000, minLength: 32, receiverAt: 4, counterAt: 8 },
   /** p4-7 of an initiation or response: the index that its sender will be addressed by. */
   senderAt: 4,
 } as const;
@@ -31,6 +31,9 @@ export const OPENVPN = {
   control: [0x20, 0x28, 0x58],
   /** Opcodes of soft reset, data V1 and data V2, with any key id. */
   data: [3, 6, 9],
+  /** Data V2: a peer id at p1-3, then, with an AEAD cipher, the packet id. */
+  dataV2: 9,
+  dataV2PacketIdAt: 4,
   sessionIdAt: 1,
   serverResetOpcode: 8,
   controlOpcode: 4,

@@ -5,6 +5,7 @@ import { type Course, type SampleContext, Summary } from "./features.ts";
 import type { Limit } from "./limits.ts";
 import type { Packet } from "./packet.ts";
 import type { Counts, LaneRate, Reading } from "./readings.ts";
+import { isSessionLane } from "./sequences.ts";
 import { classOf, FLAGRANT, isOrdinary, isStrangerLane } from "./thresholds.ts";
 
 /** Samples after which a lane of strangers is judged: enough to tell a flood from one lost session, few enough for milliseconds. */
@@ -16,6 +17,8 @@ const SURE = 0.6;
 const FORGOTTEN_MS = 1_500;
 /** Rates above the threshold for this long count as sustained. */
 const SUSTAINED_MS = 900;
+/** Known sessions are looked at for longer before they are called ordinary: a recording that is played again must begin again. */
+const SUSTAINED_SESSIONS_MS = 3_000;
 /** An unrecognised pattern must be this far above the threshold before it is called an attack. */
 const UNRECOGNISED_FACTOR = 3;
 /** One session that nobody issued may be a tunnel older than the agent: up to this rate it is left alone. */
@@ -79,7 +82,8 @@ export function judge(suspicion: Suspicion, seen: Seen): Judgement {
   const reached = Math.max(seen.rate?.pps ?? 0, sampledPps(suspicion, seen.limit));
   // The bell of a lane whose usual rate is known rings below its threshold.
   if (!seen.counted && reached < seen.limit.pps) return "wait";
-  const sustained = overSince !== undefined && seen.at - overSince >= SUSTAINED_MS;
+  const longEnough = isSessionLane(lane) ? SUSTAINED_SESSIONS_MS : SUSTAINED_MS;
+  const sustained = overSince !== undefined && seen.at - overSince >= longEnough;
   if (isStrangerLane(lane)) return judgeStrangers(suspicion, seen, sustained);
   if (!seen.course && classOf(lane) === "handshake" && mustBeCounted(suspicion, seen, reached)) return "wait";
   const judgement = judgeMixed(suspicion, seen, seen.course, sustained);

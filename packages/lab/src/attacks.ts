@@ -13,7 +13,10 @@ export interface Target {
   serverPublicKey?: string;
   /** Receiver index of a live session, for `wireguard_data`. Left out: random ones, which no server has issued. */
   index?: number;
-  /** Initiations of genuine clients, base64: `wireguard_initiation_valid_mac1` replays them instead of making up its own. */
+  /**
+   * UDP payloads that genuine clients sent, base64. `wireguard_initiation_valid_mac1` (initiations) and `replayed` send them as they
+   * are; `wireguard_data` and `openvpn_data` make up what comes behind the index or peer id of one.
+   */
   recorded?: string[];
 }
 
@@ -38,12 +41,14 @@ export const attacks = {
 
   wireguard_data: {
     port: WIREGUARD,
-    build: ({ random, port, index }) => {
+    build: ({ random, port, recorded, index }) => {
       const message = random.bytes(random.pick([32, 64, 96, 128, 176, 512, 1104, 1452]));
       message.set([4, 0, 0, 0]);
-      if (index === undefined) return udp(fromAnywhere(random, port), message, [[4, 12]]);
-      new DataView(message.buffer).setUint32(4, index, true);
-      return udp(fromAnywhere(random, port), message, [[16, 12]]);
+      const known = overheard(random, recorded);
+      if (!known && index === undefined) return udp(fromAnywhere(random, port), message, [[4, 12]]);
+      if (known) message.set(known.subarray(0, 8));
+      else new DataView(message.buffer).setUint32(4, index!, true);
+      return udp(fromAnywhere(random, port), message, [[8, 16]]);
     },
   },
   wireguard_initiation: {
@@ -53,8 +58,9 @@ export const attacks = {
   wireguard_initiation_valid_mac1: {
     port: WIREGUARD,
     // The mac covers everything before it, so only the source changes from one repetition to the next.
-    build: ({ random, port, serverPublicKey, recorded: [first, ...others] = [] }) => {
-      if (first) return udp(fromAnywhere(random, port), Buffer.from(random.pick([first, ...others]), "base64"));
+    build: ({ random, port, serverPublicKey, recorded }) => {
+      const known = overheard(random, recorded);
+      if (known) return udp(fromAnywhere(random, port), known);
       const message = initiation(random);
       message.set(blake2s(message.subarray(0, 116), { key: mac1Key(serverPublicKey), dkLen: 16 }), 116);
       return udp(fromAnywhere(random, port), message);
@@ -86,9 +92,9 @@ export const attacks = {
   openvpn_data: {
     port: OPENVPN,
     // P_DATA_V2 with a guessed peer id: they are small integers.
-    build: ({ random, port }) => {
+    build: ({ random, port, recorded }) => {
       const message = random.bytes(random.between(84, 1400));
-      message.set([0x48, 0, 0, random.below(64)]);
+      message.set(overheard(random, recorded)?.subarray(0, 4) ?? [0x48, 0, 0, random.below(64)]);
       return udp(fromAnywhere(random, port), message, [[4, 12]]);
     },
   },
@@ -103,6 +109,13 @@ export const attacks = {
         [2, 2],
         [packet.length - 8, 8],
       ]);
+    },
+  },
+  replayed: {
+    port: WIREGUARD,
+    build: ({ random, port, recorded }) => {
+      const known = overheard(random, recorded) ?? Uint8Array.of(4, 0, 0, 0, ...random.bytes(108));
+      return udp(fromAnywhere(random, port), known);
     },
   },
 
@@ -193,6 +206,10 @@ export const attacks = {
 
 export type AttackName = keyof typeof attacks;
 export const ATTACK_NAMES = Object.keys(attacks) as [AttackName, ...AttackName[]];
+
+function overheard(random: Random, [first, ...others]: string[] = []): Uint8Array | undefined {
+  return first ? Buffer.from(random.pick([first, ...others]), "base64") : undefined;
+}
 
 const fromAnywhere = (random: Random, port: number) => ({ from: random.between(1024, 65_535), to: port, vary: true });
 

@@ -52,6 +52,15 @@ export function udp(
   };
 }
 
+/** The same from a fixed port, if one is given; only for what has ports. */
+export function fromPort(segment: Segment, port: number | undefined): Segment {
+  if (port === undefined) return segment;
+  const { varyPortAt: _, ...fixed } = segment;
+  const bytes = segment.bytes.slice();
+  new DataView(bytes.buffer).setUint16(0, port);
+  return { ...fixed, bytes };
+}
+
 export const TCP = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16 } as const;
 
 export function tcp(

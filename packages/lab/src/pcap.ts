@@ -41,6 +41,7 @@ export interface AttackCapture {
   recorded?: string[];
   index?: number;
   destinations?: string;
+  sourcePort?: number;
   destination?: string;
   /** Milliseconds since the epoch. */
   startAt?: number;

@@ -1,6 +1,6 @@
 import { type AttackName, attacks } from "./attacks.ts";
 import type { Family } from "./namespaces.ts";
-import { addressBytes, addressIn, type Packet, PROTOCOL, toPacket } from "./packet.ts";
+import { addressBytes, addressIn, fromPort, type Packet, PROTOCOL, toPacket } from "./packet.ts";
 import { createRandom, type Random } from "./random.ts";
 
 /** Whom the packets say they come from. `random` is any public unicast address, another one for each packet. */
@@ -20,6 +20,8 @@ export interface RingOptions {
   serverPublicKey?: string;
   recorded?: string[];
   index?: number;
+  /** The port that all packets come from, instead of the attack's own choice. */
+  sourcePort?: number;
   /** At most so many packets and bytes are built; sending goes round, with fresh sources and contents each time. */
   slots: number;
   maxBytes?: number;
@@ -88,7 +90,8 @@ function buildPackets(options: RingOptions, random: Random): Packet[] {
   const packets: Packet[] = [];
   for (let total = 0; packets.length < options.slots && total < maxBytes; ) {
     const destination = destinations ? addressIn(destinations, random) : only;
-    const packet = toPacket(attack.build(target), randomSource(options.family, random), destination, random);
+    const segment = fromPort(attack.build(target), options.sourcePort);
+    const packet = toPacket(segment, randomSource(options.family, random), destination, random);
     packets.push(packet);
     total += packet.bytes.length;
   }

@@ -211,6 +211,32 @@ test.each(["1.2.3", "fe80::1%eth0", "::ffff:1.2.3.4", "example.org", ""])("%j is
   expect(() => addressBytes(address)).toThrow("not an address");
 });
 
+describe("of a session that was overheard", () => {
+  const pseudo = (length: number) => Uint8Array.of(0, 17, length >> 8, length & 255);
+  const recorded = [7, 8].map((fill) => Buffer.alloc(112, fill).fill(4, 0, 1).toString("base64"));
+  const heads = (seen: Buffer[], length: number) =>
+    [...new Set(seen.map((packet) => udpPayload(packet, 4).subarray(0, length).toString("hex")))].sort();
+
+  test("packets are replayed as they are, from anywhere", () => {
+    const seen = packets("replayed", 4, { recorded });
+    expect(new Set(seen.map((packet) => udpPayload(packet, 4).toString("base64")))).toEqual(new Set(recorded));
+    expect(new Set(seen.map((packet) => packet.readUInt32BE(12))).size).toBeGreaterThan(290);
+  });
+
+  test("data is made up behind its index, from its own address and port", () => {
+    const seen = packets("wireguard_data", 4, { recorded, sources: { address: "203.0.113.9" }, sourcePort: 41_000 });
+    expect(heads(seen, 8)).toEqual(["0407070707070707", "0408080808080808"]);
+    expect(new Set(seen.map((packet) => packet.readBigUInt64LE(36))).size).toBe(seen.length);
+    expect(new Set(seen.map((packet) => packet.readUInt16BE(20)))).toEqual(new Set([41_000]));
+    for (const packet of seen)
+      expect(folded(packet.subarray(12, 20), packet.subarray(20), pseudo(packet.length - 20))).toBe(0xffff);
+  });
+
+  test("data is made up behind its peer id", () => {
+    expect(heads(packets("openvpn_data", 4, { recorded }), 4)).toEqual(["04070707", "04080808"]);
+  });
+});
+
 test("recorded initiations are replayed as they are, each from many sources", () => {
   const recorded = [1, 2, 3].map((fill) => Buffer.alloc(148, fill).toString("base64"));
   const seen = packets("wireguard_initiation_valid_mac1", 4, { recorded });

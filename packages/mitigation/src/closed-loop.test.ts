@@ -14,14 +14,20 @@ beforeEach(() => {
 });
 
 /** Seconds in which known peers get so many packets through and the rules take so many from addresses of peers. */
-function pass(seconds: number, pps: number, takenPps: number, wanted: LaneId[] = [lane]): Rollback["action"][] {
+function pass(
+  seconds: number,
+  pps: number,
+  takenPps: number,
+  wanted: LaneId[] = [lane],
+  calm?: boolean,
+): Rollback["action"][] {
   const actions: Rollback["action"][] = [];
   for (let i = 0; i < seconds; i++) {
     at += 1_000;
     data += pps;
     taken += takenPps;
     const reading = { at, data: new Map([["udp:51820", data]]), taken: new Map([[lane, taken]]) };
-    actions.push(...loop.read(reading, wanted).map(({ action }) => action));
+    actions.push(...loop.read(reading, wanted, calm).map(({ action }) => action));
   }
   return actions;
 }
@@ -53,6 +59,13 @@ test("an attack does not teach what is usual, and the next one begins anew", () 
   expect(pass(2, 200, 800)).toEqual(["rolled_back"]);
   pass(2, 1_000, 0, []);
   expect(loop.rolledBack).toEqual([]);
+});
+
+test("nor does what is suspected, or came in the second before", () => {
+  pass(20, 1_000, 0, []);
+  pass(1, 30_000, 0, []);
+  pass(2, 90_000, 0, [], false);
+  expect(pass(10, 700, 90_000)).toEqual([]);
 });
 
 test("a handful of packets is no picture of anybody's peers", () => {

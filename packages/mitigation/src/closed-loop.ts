@@ -37,14 +37,19 @@ export class ClosedLoop {
   readonly #usual = new Map<string, number>();
   readonly #lanes = new Map<LaneId, Watched>();
   #last: PeerReading | undefined;
+  /** Of the last second, if it was calm: it is usual if the next one is calm too, because an attack is seen a little after it began. */
+  #calm: ReadonlyMap<string, number> | undefined;
 
   /** Lanes whose rules are rolled back now. */
   get rolledBack(): LaneId[] {
     return [...this.#lanes].flatMap(([lane, { state }]) => (state === "rolled_back" ? [lane] : []));
   }
 
-  /** `wanted`: lanes that attacks call for now, rolled back or not; in peace none. Readings closer than a second are passed over. */
-  read(reading: PeerReading, wanted: readonly LaneId[]): Rollback[] {
+  /**
+   * `wanted`: lanes that attacks call for now, rolled back or not; in peace none. `calm`: nothing is suspected either. Readings closer
+   * than a second are passed over.
+   */
+  read(reading: PeerReading, wanted: readonly LaneId[], calm = wanted.length === 0): Rollback[] {
     const last = this.#last;
     if (last && reading.at - last.at < READ_EVERY_MS) return [];
     this.#last = { at: reading.at, data: new Map(reading.data), taken: new Map(reading.taken) };
@@ -57,7 +62,8 @@ export class ClosedLoop {
         Math.max(0, packets - (last.data.get(port) ?? packets)) / seconds,
       ]),
     );
-    if (wanted.length === 0) this.#learn(pps);
+    if (calm && this.#calm) this.#learn(this.#calm);
+    this.#calm = calm ? pps : undefined;
     return wanted.flatMap((lane) => {
       const taken = reading.taken.get(lane) ?? 0;
       return this.#judge(lane, reading.at, pps, Math.max(0, taken - (last.taken.get(lane) ?? taken)) / seconds);

@@ -72,7 +72,7 @@ const VPN: Record<VpnLaneClass, (port: VpnPort) => LaneMitigation | undefined> =
     const found = DATA_RULES[port.protocol];
     return (
       found && {
-        words: `Hold each session on ${port.port} to a budget; who is not where it was, to a small one`,
+        words: `Drop data on ${port.port} that comes twice; hold each session to a budget, and who is not where it was to a small one`,
         ...found,
       }
     );

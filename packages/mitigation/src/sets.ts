@@ -64,6 +64,8 @@ export const learnedSets = ({ greylist }: Pick<HostFacts, "greylist">): string[]
   ...both("synretry", (address) => timed(`${address} . tcp sport`, greylist, RETRY)),
   ...addresses("synrate", MANY, "10s"),
   `set index_rate ${timed("@th,96,32", MANY, "10s")}`,
+  // Octets 8 to 23 of data: encrypted at least in part, so nobody can send them before their peer does, or make its next ones up.
+  `set data_seen ${timed("@th,128,128", MANY, "10s")}`,
   ...both("peer_rate", (address) => timed(`${address} . udp sport . udp dport`, MANY, "10s")),
   ...both("heavy", (address) => timed(`${address} . udp sport . udp dport`, MANY, "30s")),
 ];

@@ -35,8 +35,10 @@ export const FloodOptions = z.strictObject({
   /** Seconds on and off, over and over. The rate is that of the time on. */
   pulses: z.strictObject({ on: z.number().min(0.01).max(60), off: z.number().min(0.01).max(60) }).optional(),
   serverPublicKey: z.base64().length(44).optional(),
-  /** Initiations of genuine clients (148 bytes), to be replayed. */
-  recorded: z.array(z.base64().length(200)).min(1).max(256).optional(),
+  /** UDP payloads of genuine clients, to be replayed or imitated. */
+  recorded: z.array(z.base64().min(4).max(2_000)).min(1).max(256).optional(),
+  /** All packets come from this port. */
+  sourcePort: z.number().int().min(1).max(65_535).optional(),
   /** Receiver index of a live session, as a sniffer knows it: see `wireguard_data`. */
   index: z.number().int().min(0).max(0xffff_ffff).optional(),
   /** Packets for one system call. */
