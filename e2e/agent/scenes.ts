@@ -228,6 +228,19 @@ export const attacksIn = (events: AgentEvent[]): AgentEventOf<"attack.started">[
       event.event === "attack.started" && event.vector !== "reconnect_storm",
   );
 
+/** Numbers of the arriving packets that are exact copies of one before: some captures, and some networks, have each packet twice. */
+export function copiesIn(played: readonly Scene[]): Set<number> {
+  const seen = new Set<string>();
+  const copies = new Set<number>();
+  for (const [number, { way, bytes }] of played.entries()) {
+    if (way === "out") continue;
+    const content = Buffer.from(bytes).toString("latin1");
+    if (seen.has(content)) copies.add(number);
+    seen.add(content);
+  }
+  return copies;
+}
+
 /**
  * Numbers of the arriving packets whose sender the host had answered before: same protocol, address and ports. Nobody who is
  * known in this sense may lose a packet, whatever is armed. A connection request is none of them: it asks anew, answered or not.

@@ -220,6 +220,14 @@ test("made-up counters of 64 bits are told by each single packet", () => {
   expect(node.started[0]!.at - (node.now - 5 * SECOND)).toBeLessThan(400);
 });
 
+test("nothing is told of a port whose disguise was found only now", () => {
+  const node = new SimulatedNode({ ports, tunnels: 5 });
+  node.run(1_500);
+  node.flows = [{ lane: laneOf("wireguard"), pps: 100_000, packet: () => packet("wireguard", 5, 1_234) }];
+  node.detector.ports = declared("lenient");
+  expect(node.run(5 * SECOND).started).toEqual([]);
+});
+
 test("a long recording played in a loop is told when it has begun again", () => {
   const flow = { pps: 100_000, packet: (n: number) => packet("wireguard", 5, 1_000 + (n % 60_000)) };
   const node = attacksOf("wireguard", [flow, somebody("wireguard")], 30);

@@ -18,7 +18,7 @@ const ROAMING_PPS = 100;
  * - `away`: the start of a rule on a session whose peer is not where it was; absent where nobody is known by his session.
  */
 function budgets({ shape, away, impossible = [] }: { shape: string; away?: string; impossible?: string[] }) {
-  const remember = `${shape} add @data_seen { @th,128,128 }`;
+  const remember = `${shape} add @data_seen { @th,96,128 }`;
   const peer = (saddr: string, n: 4 | 6) => {
     const key = `${saddr} . udp sport . udp dport`;
     const heavy = `@heavy${n} { ${key} limit rate over ${HEAVY_PPS}/second burst ${HEAVY_PPS} packets }`;
@@ -36,7 +36,7 @@ function budgets({ shape, away, impossible = [] }: { shape: string; away?: strin
   const roaming = `${away} limit rate over ${ROAMING_PPS}/second burst ${ROAMING_PPS * 2} packets } drop`;
   const rules = [
     ...impossible,
-    `${shape} @th,128,128 @data_seen drop`,
+    `${shape} @th,96,128 @data_seen drop`,
     "ip saddr . udp sport @peer4 goto :peer4",
     "ip6 saddr . udp sport @peer6 goto :peer6",
     ...(away ? [roaming, remember] : []),

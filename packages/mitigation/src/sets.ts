@@ -64,8 +64,9 @@ export const learnedSets = ({ greylist }: Pick<HostFacts, "greylist">): string[]
   ...both("synretry", (address) => timed(`${address} . tcp sport`, greylist, RETRY)),
   ...addresses("synrate", MANY, "10s"),
   `set index_rate ${timed("@th,96,32", MANY, "10s")}`,
-  // Octets 8 to 23 of data: encrypted at least in part, so nobody can send them before their peer does, or make its next ones up.
-  `set data_seen ${timed("@th,128,128", MANY, "10s")}`,
+  // Octets 4 to 19 of data: its number, which alone is not enough because others could send it first, and what is encrypted behind
+  // it, which alone is not enough because some devices repeat their initialization vectors.
+  `set data_seen ${timed("@th,96,128", MANY, "10s")}`,
   ...both("peer_rate", (address) => timed(`${address} . udp sport . udp dport`, MANY, "10s")),
   ...both("heavy", (address) => timed(`${address} . udp sport . udp dport`, MANY, "30s")),
 ];
