@@ -7,6 +7,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { ATTACK_NAMES } from "@flowtriq/lab/attacks";
+import { onSeconds } from "@flowtriq/lab/flood";
 import { startMeter } from "@flowtriq/lab/meter";
 import { createTopology, type Family, ip } from "@flowtriq/lab/namespaces";
 import { agentCommand, EVERY_PROTOCOL, startAgent } from "../agent/agent.ts";
@@ -93,7 +94,7 @@ try {
     if (one.carpet) await carpet("del", family);
     return {
       ...{ name: nameOf(one), family, against: against(one), isFlood: one.pps === undefined, firstDropMs, all },
-      pps: sent / (pulses ? (lasted * pulses.on) / (pulses.on + pulses.off) : lasted),
+      pps: sent / onSeconds(lasted, pulses),
       standing: before && { arrived: all.arrived - before.arrived, passed: all.passed - before.passed },
       vectors: [...new Set(vectors)],
       pings: {

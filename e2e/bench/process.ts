@@ -35,3 +35,11 @@ export function scheduledMs(pid: number): number {
     return sum + Number(spent) / 1e6;
   }, 0);
 }
+
+/** What a process has cost so far by that account; of the programs that it ran and that have ended, by their ticks. */
+export function spentMs(pid: number): number {
+  const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+  // After the name in parentheses; cutime and cstime are fields 16 and 17.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return scheduledMs(pid) + (Number(fields[13]) + Number(fields[14])) * TICK_MS;
+}

@@ -5,7 +5,7 @@ import { backlogDrained } from "./backlog.ts";
 import { FloodOptions, FloodReport, type FloodRequest } from "./flood/request.ts";
 import { type Family, start, type Topology } from "./namespaces.ts";
 
-export type { FloodOptions } from "./flood/request.ts";
+export { type FloodOptions, onSeconds } from "./flood/request.ts";
 
 export interface FloodResult {
   /** Milliseconds since the epoch. */

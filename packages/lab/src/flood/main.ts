@@ -1,7 +1,7 @@
 /** The flood's sender: one process in the attacker's namespace, run by Bun. Its request is the first argument, as JSON. */
 import { writeSync } from "node:fs";
 import { createRing } from "../ring.ts";
-import { type FloodReport, FloodRequest } from "./request.ts";
+import { type FloodReport, FloodRequest, onSeconds } from "./request.ts";
 import { inNamespaceOf, inputClosed, openSender, realtimeMs, sleepMicroseconds, toldToBegin } from "./socket.ts";
 
 const report = (line: FloodReport) => writeSync(1, `${JSON.stringify(line)}\n`);
@@ -56,13 +56,6 @@ function main(): void {
   }
   log.push([Number((now * 1000).toFixed(3)), sent]);
   report({ event: "done", sent, seconds: now, pps: now > 0 ? sent / now : 0, log });
-}
-
-/** How many of the first `seconds` were spent sending. */
-function onSeconds(seconds: number, pulses: FloodRequest["pulses"]): number {
-  if (!pulses) return seconds;
-  const cycle = pulses.on + pulses.off;
-  return Math.floor(seconds / cycle) * pulses.on + Math.min(seconds % cycle, pulses.on);
 }
 
 main();

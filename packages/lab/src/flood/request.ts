@@ -56,6 +56,13 @@ export const FloodRequest = FloodOptions.extend({
 });
 export type FloodRequest = z.infer<typeof FloodRequest>;
 
+/** How many of the first `seconds` are spent sending. */
+export function onSeconds(seconds: number, pulses: FloodOptions["pulses"]): number {
+  if (!pulses) return seconds;
+  const cycle = pulses.on + pulses.off;
+  return Math.floor(seconds / cycle) * pulses.on + Math.min(seconds % cycle, pulses.on);
+}
+
 const at = z.number().positive();
 const sent = z.number().int().nonnegative();
 
