@@ -13,7 +13,7 @@ import { createTopology, type Family, ip } from "@flowtriq/lab/namespaces";
 import { agentCommand, EVERY_PROTOCOL, startAgent } from "../agent/agent.ts";
 import { against, CASES, type Case, LETTERS, nameOf } from "./catalogue/cases.ts";
 import { type Counts, HEADER, judgePings, type Outcome, row, summary } from "./catalogue/outcome.ts";
-import { sniffHandshakes, sniffIndex } from "./catalogue/sniff.ts";
+import { sniffHandshakes, sniffSession } from "./catalogue/sniff.ts";
 import { needRoot } from "./program.ts";
 import { floodTogether } from "./together.ts";
 import { startVpns } from "./tunnels.ts";
@@ -60,15 +60,14 @@ try {
     const silent = await pings.answered(10_000);
     if (silent.length > 0) console.log(`  no tunnel before the attack: ${silent.join(", ")}`);
     const sniffed = one.sniffed === "handshake" ? await sniffHandshakes(lab, vpns.wireguard) : undefined;
-    const index = one.sniffed === "index" ? await sniffIndex(lab, vpns.wireguard) : undefined;
+    const recorded = one.sniffed === "session" ? await sniffSession(lab, vpns.wireguard) : sniffed?.recorded;
     await delay(SETTLE_MS);
     await meter.reset();
     const { attack, port, sources, slots, pulses, pps = PPS } = one;
     const seconds = one.pps ? TRICKLE_SECONDS : pulses ? PULSED_SECONDS : SECONDS;
     const running = await floodTogether(lab, {
-      ...{ attack, port, sources, slots, pulses, pps, seconds, family, index },
+      ...{ attack, port, sources, slots, pulses, pps, seconds, family, recorded },
       ...(one.carpet ? { destinations: CARPETS[family] } : {}),
-      ...(sniffed ? { recorded: sniffed.recorded } : {}),
       serverPublicKey: vpns.wireguard.publicKey,
     });
     const stood = agent

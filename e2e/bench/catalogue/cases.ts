@@ -21,8 +21,8 @@ export interface Case {
   pulses?: { on: number; off: number };
   /** All addresses of a prefix are attacked. */
   carpet?: true;
-  /** Genuine messages of a client, as a sniffer has them: its handshake, or the index of its session. */
-  sniffed?: "handshake" | "index";
+  /** Genuine messages of a client, as a sniffer has them: its handshake, or a packet of its session. */
+  sniffed?: "handshake" | "session";
   /** OpenVPN runs without tls-crypt. */
   plain?: true;
 }
@@ -56,7 +56,7 @@ const trickles = (attack: AttackName, more: Partial<Case> = {}) =>
 export const CASES: Case[] = [
   ...as("A", ...[51820, 1194, 500, 4500].map((port) => ({ attack: "udp_random" as const, port, note: `to ${port}` }))),
   ...as("B", { attack: "wireguard_data" }, { attack: "openvpn_data" }, { attack: "ipsec_data" }, { attack: "esp" }),
-  ...as("C", { attack: "wireguard_data", sniffed: "index", note: "index of a session" }),
+  ...as("C", { attack: "wireguard_data", sniffed: "session", note: "index of a session" }),
   ...as("D", { attack: "wireguard_initiation" }),
   ...as("E", { attack: "wireguard_initiation_valid_mac1", slots: DISTINCT }),
   ...as("F", { attack: "wireguard_initiation_valid_mac1", sniffed: "handshake", note: "replayed" }),

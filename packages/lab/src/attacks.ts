@@ -11,8 +11,6 @@ export interface Target {
   random: Random;
   /** Base64; only `wireguard_initiation_valid_mac1` needs it. */
   serverPublicKey?: string;
-  /** Receiver index of a live session, for `wireguard_data`. Left out: random ones, which no server has issued. */
-  index?: number;
   /**
    * UDP payloads that genuine clients sent, base64. `wireguard_initiation_valid_mac1` (initiations) and `replayed` send them as they
    * are; `wireguard_data` and `openvpn_data` make up what comes behind the index or peer id of one.
@@ -41,13 +39,12 @@ export const attacks = {
 
   wireguard_data: {
     port: WIREGUARD,
-    build: ({ random, port, recorded, index }) => {
+    build: ({ random, port, recorded }) => {
       const message = random.bytes(random.pick([32, 64, 96, 128, 176, 512, 1104, 1452]));
       message.set([4, 0, 0, 0]);
       const known = overheard(random, recorded);
-      if (!known && index === undefined) return udp(fromAnywhere(random, port), message, [[4, 12]]);
-      if (known) message.set(known.subarray(0, 8));
-      else new DataView(message.buffer).setUint32(4, index!, true);
+      if (!known) return udp(fromAnywhere(random, port), message, [[4, 12]]);
+      message.set(known.subarray(0, 8));
       return udp(fromAnywhere(random, port), message, [[8, 16]]);
     },
   },

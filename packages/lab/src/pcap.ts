@@ -39,7 +39,6 @@ export interface AttackCapture {
   seed?: number;
   serverPublicKey?: string;
   recorded?: string[];
-  index?: number;
   destinations?: string;
   sourcePort?: number;
   destination?: string;

@@ -19,7 +19,6 @@ export interface RingOptions {
   destinationMac: string;
   serverPublicKey?: string;
   recorded?: string[];
-  index?: number;
   /** The port that all packets come from, instead of the attack's own choice. */
   sourcePort?: number;
   /** At most so many packets and bytes are built; sending goes round, with fresh sources and contents each time. */

@@ -154,13 +154,6 @@ describe.each(FAMILIES)("over IPv%d", (family) => {
     }
   });
 
-  test("data may carry the index of a session", () => {
-    const indices = packets("wireguard_data", family, { index: 0xcafe0001 }).map((packet) =>
-      udpPayload(packet, family).readUInt32LE(4),
-    );
-    expect(new Set(indices)).toEqual(new Set([0xcafe0001]));
-  });
-
   test("sources may be of one prefix, and a prefix may be what is attacked", () => {
     const [sources, destinations, fixed] =
       family === 4 ? ["203.0.113.64/27", "198.51.100.0/24", 27] : ["2001:db8:48::/48", "2001:db8:ca::/121", 48];

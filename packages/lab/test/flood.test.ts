@@ -101,7 +101,7 @@ const refused: [string, Record<string, unknown>][] = [
   ["no sources", { sources: { count: 0 } }],
   ["a prefix without a length", { sources: { prefix: "2001:db8::" } }],
   ["a carpet over no prefix", { destinations: "198.51.100.0" }],
-  ["an index beyond 32 bits", { index: 2 ** 32 }],
+  ["a recording that is no base64", { recorded: ["not at all!"] }],
   ["an unknown option", { destination: "192.0.2.1" }],
 ];
 

@@ -39,8 +39,6 @@ export const FloodOptions = z.strictObject({
   recorded: z.array(z.base64().min(4).max(2_000)).min(1).max(256).optional(),
   /** All packets come from this port. */
   sourcePort: z.number().int().min(1).max(65_535).optional(),
-  /** Receiver index of a live session, as a sniffer knows it: see `wireguard_data`. */
-  index: z.number().int().min(0).max(0xffff_ffff).optional(),
   /** Packets for one system call. */
   batch: z.number().int().min(1).max(1024).default(64),
   slots: z.number().int().min(1).max(131_072).default(32_768),
