@@ -115,7 +115,7 @@ export function summary(outcomes: Outcome[]): string[] {
     [...PROTOCOLS, undefined].flatMap((protocol) => {
       const some = outcomes.filter((outcome) => outcome.against === protocol && outcome.isFlood === isFlood);
       if (some.length === 0) return [];
-      const name = `${protocol ?? "no VPN's port"}, ${isFlood ? "floods" : "trickles"}`;
+      const name = `${protocol ?? "others"}, ${isFlood ? "floods" : "trickles"}`;
       return [
         leastDropped(`${name}: dropped of all, least`, some, ({ all }) => all),
         leastDropped(`${name}: dropped once rules stood, least`, some, ({ standing }) => standing),
