@@ -3,7 +3,7 @@
  * (20) tunnels each behind the agent, IPv4 and IPv6: what each attack is called, when its first packet was dropped, what came
  * through before and after the rules stood, what the tunnels lost; at the end the worst of all beside the bars. Letters choose parts of it.
  * An attack's name makes that attack from random, from a thousand and from one source; `attacks` all of them. PPS (200000, from two senders;
- * told is what was sent), SECONDS (3; trickles 15), FAMILIES (4,6), SOURCES (random,few,one). The letters take some 25 minutes, all attacks 50.
+ * told is what was sent), SECONDS (3; trickles 15), FAMILIES (4,6), SOURCES (random,few,one). The letters take some 25 minutes, all attacks 35.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { ATTACK_NAMES } from "@flowtriq/lab/attacks";

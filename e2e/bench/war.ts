@@ -8,7 +8,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ATTACK_NAMES } from "@flowtriq/lab/attacks";
 import { injectFlood } from "@flowtriq/lab/inject";
-import { type MeterReading, startMeter } from "@flowtriq/lab/meter";
+import { startMeter } from "@flowtriq/lab/meter";
 import { createTopology } from "@flowtriq/lab/namespaces";
 import { combine } from "@flowtriq/lab/probe";
 import { EVERY_PROTOCOL, startAgent } from "../agent/agent.ts";
@@ -41,7 +41,7 @@ if (!ATTACK) {
 const lab = await createTopology({ clients: CLIENTS });
 try {
   const vpns = await startVpns(lab);
-  const meter = await startMeter(lab);
+  const meter = await startMeter(lab, { arrivals: false });
   const agent = await startAgent(lab, EVERY_PROTOCOL);
   const pings = vpns.ping(PING_MS);
   const silent = await pings.answered(20_000);
@@ -83,8 +83,10 @@ try {
         console.log(one(`growth of ${name} memory over ${MINUTES} minutes`, said, `none (<= ${GROWTH_MB} MB)`));
       }
     }
-    const { pps: reached } = await running.result;
-    console.log(one("received", `${Math.round(reached)} pps, ${share(begun, await meter.read())}`, `${pps}`));
+    const { sent, seconds } = await running.result;
+    const through = (await meter.read()).entered.packets;
+    const later = `${through} of ${sent} came through, ${through - begun.entered.packets} after ${BEGUN_SECONDS} s`;
+    console.log(one("received", `${Math.round(sent / seconds)} pps; ${later}`, `${pps}`));
     const vectors = agent.events().flatMap((event) => (event.event === "attack.classified" ? event.vector : []));
     console.log(one("called", [...new Set(vectors)].join(" > "), "-"));
     await agent.waitFor("attack.ended", ({ lastSeenAt }) => Date.parse(lastSeenAt) > running.firstPacketAt, 60_000);
@@ -101,13 +103,6 @@ process.exit(0);
 
 function megabytes({ residentMb, privateMb }: Footprint): string {
   return `${residentMb.toFixed(1)} MB resident, ${privateMb.toFixed(2)} private`;
-}
-
-/** What came through since the attack was met. */
-function share(from: MeterReading, to: MeterReading): string {
-  const arrived = to.arrived.packets - from.arrived.packets;
-  const passed = to.entered.packets - from.entered.packets;
-  return `${passed} of ${arrived} came through (${((100 * passed) / arrived).toFixed(4)} %)`;
 }
 
 async function memoryFor(ms: number, pid: number): Promise<Footprint[]> {

@@ -38,6 +38,12 @@ export interface Meter {
   stop(): Promise<void>;
 }
 
+export interface MeterOptions {
+  ports?: number[];
+  /** False: what arrives is not counted, so that a packet which is dropped costs nothing but its drop. */
+  arrivals?: boolean;
+}
+
 const TABLE = "lab_meter";
 
 /**
@@ -45,9 +51,9 @@ const TABLE = "lab_meter";
  * An attack packet is one whose Ethernet source is the flood's; tunnels and answers are never counted. It lives in sets whose
  * elements count, because `nft list counters` reads every set of the host and stalls for seconds beside a large one.
  */
-export async function startMeter(lab: Topology, options: { ports?: number[] } = {}): Promise<Meter> {
+export async function startMeter(lab: Topology, options: MeterOptions = {}): Promise<Meter> {
   const { namespace } = lab.concentrator;
-  const text = ruleset(lab.floodMac, options.ports ?? [51820, 1194, 500, 4500]);
+  const text = ruleset(lab.floodMac, options.ports ?? [51820, 1194, 500, 4500], options.arrivals ?? true);
   const load = (input: string) => run(namespace, ["nft", "-f", "-"], { input });
   await load(text);
 
@@ -129,7 +135,7 @@ function whenSent(log: readonly (readonly [number, number])[], packet: number): 
   return [log[next - 1]?.[0] ?? 0, log[next]![0]];
 }
 
-function ruleset(mac: string, ports: number[]): string {
+function ruleset(mac: string, ports: number[], arrivals: boolean): string {
   const total = (name: string) => `set ${name} { type ether_addr; counter; elements = { ${mac} } }`;
   const byPort = (name: string) =>
     `set ${name} { type ether_addr . inet_service; counter; elements = { ${ports.map((port) => `${mac} . ${port}`).join(", ")} } }`;
@@ -151,7 +157,11 @@ function ruleset(mac: string, ports: number[]): string {
     ...["arrived_ports", "passed_ports"].map(byPort),
     ...["arrived", "passed"].flatMap(order),
     ...["arrived", "passed"].flatMap(count),
-    'chain ingress { type filter hook ingress device "eth0" priority -900; ether saddr @arrived jump count_arrived; }',
+    ...(arrivals
+      ? [
+          'chain ingress { type filter hook ingress device "eth0" priority -900; ether saddr @arrived jump count_arrived; }',
+        ]
+      : []),
     // Behind the raw tables (-300), before conntrack (-200).
     "chain prerouting { type filter hook prerouting priority -290; ether saddr @entered; }",
     "chain input { type filter hook input priority 2000; ether saddr @passed jump count_passed; }",

@@ -88,6 +88,18 @@ asRoot("a flood of which nothing is dropped has no first drop", async () => {
   expect(await timeToFirstDrop(result, meter)).toBeUndefined();
 });
 
+asRoot("a meter that leaves out what arrives still counts what passes", async () => {
+  const own = await createTopology({ clients: 0 });
+  try {
+    const lean = await startMeter(own, { arrivals: false });
+    await (await flood(own, { attack: "udp_random", pps: 5_000, seconds: 5, packets: 100 })).result;
+    const { arrived, entered, passed } = await lean.read();
+    expect([arrived.packets, entered.packets, passed.packets]).toEqual([0, 100, 100]);
+  } finally {
+    await own.destroy();
+  }
+});
+
 asRoot("a meter whose table is gone says so", async () => {
   const own = await createTopology({ clients: 0 });
   try {

@@ -3,13 +3,13 @@
  * its request the first argument. It reports as a sender does.
  */
 import { writeSync } from "node:fs";
-import { constants, cpus, setPriority } from "node:os";
+import { cpus } from "node:os";
 import type { FloodReport } from "../flood/request.ts";
 import { inNamespaceOf, inputClosed, realtimeMs, sleepMicroseconds, toldToBegin } from "../flood/socket.ts";
 import { PROTOCOL } from "../packet.ts";
 import { createRing } from "../ring.ts";
 import { InjectedFloodRequest } from "./request.ts";
-import { keepReady, loadProgram, openInterface, pinTo, VERDICT } from "./xdp.ts";
+import { goBeforeOthers, keepReady, loadProgram, openInterface, VERDICT } from "./xdp.ts";
 
 const report = (line: FloodReport) => writeSync(1, `${JSON.stringify(line)}\n`);
 /** Copies of a frame in one call: a millisecond's worth, but not so few that the call itself is what costs. */
@@ -33,9 +33,7 @@ const frames = Array.from(ring.offset, (start, slot) =>
 const program = loadProgram(VERDICT.pass, "random_and_right");
 const receive = openInterface(request.interface);
 keepReady(program);
-// Whatever is received comes before whatever runs.
-setPriority(constants.priority.PRIORITY_HIGHEST);
-pinTo(cpus().length - 1);
+goBeforeOthers(cpus().length - 1);
 const burst = Math.max(LEAST_BURST, Math.round((pps * BURST_MS) / 1000));
 
 report({ event: "ready" });
