@@ -11,7 +11,7 @@ export type Pace = {
   burst: number;
   addressPps: number;
   addressBurst: number;
-  /** First tries that pass by chance, for whoever cannot be remembered. */
+  /** First tries that pass by chance while the list of strangers is full. */
   admittedPps: number;
   ephemeralOnce?: true;
   ipsecPeers?: true;
@@ -98,9 +98,9 @@ export function handshakeRules(pace: Pace): { rules: string[]; branches: Branche
     if (pace.ipsecPeers) rules.push(`${saddr} @ipsec${n} goto :peer${n}`);
   }
   rules.push(
-    `limit rate ${pace.admittedPps}/second burst ${pace.admittedPps} packets ${admit}`,
     ...remember,
     // The list is full: nobody new is remembered.
+    `limit rate ${pace.admittedPps}/second burst ${pace.admittedPps} packets ${admit}`,
     "drop",
   );
   // p8-23, half of the ephemeral key: enough to know it again.

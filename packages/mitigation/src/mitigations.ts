@@ -38,11 +38,14 @@ const VPN_FIRST_AID: Partial<Record<VpnLaneClass, FirstAid>> = {
   malformed: { pps: 1_000, burst: 100, above: "drop" },
   unissued: { pps: 5_000, burst: 100, above: "drop" },
   handshake: { pps: 2_500, burst: 100, above: "mitigate" },
+  control: { pps: 2_500, burst: 200, above: "mitigate" },
 };
 const UNASKED: FirstAid = { pps: 2_000, burst: 150, above: "mitigate" };
-/** None for what a host that routes or serves may get much of at once. */
+/** What a host that routes for many may get much of at once has a higher bound, or none. */
 const HOST_FIRST_AID: Partial<Record<HostLaneClass, FirstAid>> = {
   reflected: UNASKED,
+  fragment: { pps: 10_000, burst: 500, above: "mitigate" },
+  icmp: { pps: 5_000, burst: 500, above: "mitigate" },
   syn: { pps: 10_000, burst: 2_000, above: "mitigate" },
   synack: UNASKED,
   gre: UNASKED,
