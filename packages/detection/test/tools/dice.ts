@@ -9,6 +9,8 @@ export type Split = "tried" | "sealed";
 
 export interface Ends {
   host: Address;
+  /** The port that is aimed at, if it must not be one of a VPN's. */
+  port?: number | undefined;
   /** The next packet's sender. */
   sender: () => { from: Address; ttl: number };
 }

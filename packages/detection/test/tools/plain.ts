@@ -22,8 +22,8 @@ const counted = (dice: Dice) => {
 type Content = (n: number) => Uint8Array;
 const datagrams =
   (content: (dice: Dice) => Content, { fixedPort = false, everyPort = false } = {}): Tool["write"] =>
-  (dice, { host, sender }) => {
-    const [port, own, next, fill] = [aimed(dice), dice.high(), counted(dice), content(dice)];
+  (dice, { host, sender, port: given }) => {
+    const [port, own, next, fill] = [given ?? aimed(dice), dice.high(), counted(dice), content(dice)];
     return (n) =>
       udp({
         ...sender(),

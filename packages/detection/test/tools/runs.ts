@@ -10,11 +10,11 @@ import { plain } from "./plain.ts";
 import { SERVER_KEY, vpn } from "./vpn.ts";
 
 /** Answers to what was asked in the host's name; what is longer than a frame comes in pieces. */
-function reflected(vector: Vector, serviceOf: (dice: Dice) => answers.Service): Tool[] {
-  const write: Tool["write"] = (dice, { host, sender }) => {
+function reflected(vector: Vector, serviceOf: (dice: Dice) => answers.Service, options: Partial<Tool> = {}): Tool[] {
+  const write: Tool["write"] = (dice, { host, sender, port: given }) => {
     const { port, answer } = serviceOf(dice);
     const make = answer(dice);
-    const aim = dice.of([80, 443, 51820], [22, 1194, 500, 3074, 51820, 25565, 0]);
+    const aim = given ?? dice.of([80, 443, 51820], [22, 1194, 500, 3074, 51820, 25565, 0]);
     // Behind some NATs the answer comes from another port.
     const natted = dice.chance(0.2) ? 0.25 : 0;
     return () => {
@@ -33,10 +33,13 @@ function reflected(vector: Vector, serviceOf: (dice: Dice) => answers.Service): 
     };
   };
   return [
-    { vector, name: "many reflectors", from: [150, 2500], write },
-    { vector, name: "few reflectors", from: [9, 40], write },
+    { vector, name: "many reflectors", from: [150, 2500], write, ...options },
+    { vector, name: "few reflectors", from: [9, 40], write, ...options },
   ];
 }
+
+/** Ports that clients send from too are no lane of their own: there is much ordinary traffic beside it. */
+const OF_CLIENTS: Partial<Tool> = { pps: [34_000, 80_000] };
 
 const reflections: readonly Tool[] = [
   ...reflected("dns_amplification", () => answers.dns),
@@ -48,9 +51,9 @@ const reflections: readonly Tool[] = [
   ...reflected("chargen_amplification", () => answers.chargen),
   ...reflected("wsd_amplification", () => answers.wsd),
   ...reflected("coap_amplification", () => answers.coap),
-  ...reflected("ike_amplification", () => answers.ike),
-  ...reflected("openvpn_amplification", () => answers.openvpn),
-  ...reflected("udp_amplification", answers.other),
+  ...reflected("ike_amplification", () => answers.ike, OF_CLIENTS),
+  ...reflected("openvpn_amplification", () => answers.openvpn, OF_CLIENTS),
+  ...reflected("udp_amplification", answers.other, OF_CLIENTS),
 ];
 
 const single: readonly Tool[] = [...reflections, ...plain, ...vpn];
@@ -82,48 +85,54 @@ export function* runs(split: Split, seeds: number): Generator<Run> {
     for (const [order, tool] of single.entries()) {
       const dice = new Dice(seed * 1009 + order * 7, split);
       const family = tool.family ?? ((seed + order) % 4 === 0 ? 6 : 4);
-      yield { vector: tool.vector, name: tool.name, seed, packets: play(dice, family, [[tool, 1]]) };
+      yield { vector: tool.vector, name: tool.name, seed, packets: play(dice, family, [tool]) };
     }
     for (const [order, [one, two]] of PAIRS.entries()) {
       const dice = new Dice(seed * 1013 + order * 11, split);
       const pick = (vector: string) => dice.any(single.filter((tool) => tool.vector === vector && aimsAtHost(tool)));
       const share = 0.35 + dice.unit() * 0.3;
-      const packets = play(dice, 4, [
-        [pick(one), share],
-        [pick(two), 1 - share],
-      ]);
+      const packets = play(dice, 4, [pick(one), pick(two)], { share, port: dice.of([80], [8080, 22]) });
       yield { vector: "multi_vector", name: `${one} and ${two}`, seed, packets };
     }
   }
 }
-const aimsAtHost = ({ name }: Tool) => !name.startsWith("ESP in UDP");
+/** Not at a VPN's port, and not with more pieces than packets. */
+const aimsAtHost = ({ vector, name }: Tool) =>
+  !/^ESP in UDP/.test(name) && !(vector === "icmp_flood" && /pieces/.test(name));
 
-const USUAL = { one: [27_000, 70_000], others: [3_000, 20_000] } as const;
+const USUAL = { one: [27_000, 70_000], others: [3_000, 20_000], two: [20_000, 50_000] } as const;
 const SECONDS = 1.7;
 /** Packets that are made; a longer flood repeats them. */
 const MADE = 4_000;
 
-/** The packets of these tools together, mixed evenly by their shares, for as long as a node needs to be sure. */
-function play(dice: Dice, family: 4 | 6, parts: readonly [Tool, number][]): Timed[] {
+/** The packets of one tool, or of two by their shares, for as long as a node needs to be sure. */
+function play(
+  dice: Dice,
+  family: 4 | 6,
+  tools: readonly Tool[],
+  { share = 1, port }: { share?: number; port?: number } = {},
+): Timed[] {
   const host = machine(dice, family);
-  const [{ pps, from, seconds = SECONDS, reply }] = parts[0]!;
-  const [least, most] = pps ?? (from === "one" ? USUAL.one : USUAL.others);
+  const { pps, from, seconds = SECONDS, reply } = tools[0]!;
+  const [least, most] = tools.length > 1 ? USUAL.two : (pps ?? (from === "one" ? USUAL.one : USUAL.others));
   const gap = 1000 / (least * (most / least) ** dice.unit());
-  const makers = parts.map(([tool]) => tool.write(dice, { host, sender: senders(dice, family, tool.from) }));
+  const makers = tools.map((tool) => tool.write(dice, { host, port, sender: senders(dice, family, tool.from) }));
   const answer = reply?.(dice);
   const made: Packet[][] = [];
+  const sent = [0, 0];
   for (let n = 0; n < MADE; n++) {
-    const frames = makers[dice.unit() < parts[0]![1] ? 0 : 1]!(n);
-    made.push((Array.isArray(frames) ? frames : [frames]).flatMap(read));
-    const [asked] = made.at(-1)!;
-    const back = asked && answer?.(asked, n);
-    if (back) made.at(-1)!.push(...read(back));
+    const which = sent[0]! <= share * (sent[0]! + sent[1]!) ? 0 : 1;
+    const frames = makers[which]!(n);
+    const packets = (Array.isArray(frames) ? frames : [frames]).flatMap(read);
+    sent[which]! += packets.length;
+    const back = packets[0] && answer?.(packets[0], n);
+    made.push(back ? [...packets, ...read(back)] : packets);
   }
-  const packets: Timed[] = [];
-  for (let n = 0; packets.length * gap < seconds * 1000; n++) {
-    for (const packet of made[n % MADE]!) packets.push({ at: START + packets.length * gap, packet });
+  const all: Timed[] = [];
+  for (let n = 0; all.length * gap < seconds * 1000; n++) {
+    for (const packet of made[n % MADE]!) all.push({ at: START + all.length * gap, packet });
   }
-  return packets;
+  return all;
 }
 
 const read = (frame: Uint8Array): Packet[] => {

@@ -140,10 +140,33 @@ const reset = (dice: Dice) => {
   };
 };
 
+/** OpenVPN answers the first hundred of ten seconds (mudp.c). */
+const resetBack: Tool["reply"] = (dice) => {
+  let answered = 0;
+  return ({ source, sourcePort, destination, destinationPort }, n) => {
+    if (n % 1000 === 0) answered = 0;
+    if (answered++ >= 100) return undefined;
+    const payload = bytes([0x40], dice.bytes(8), [1], be32(0), dice.bytes(8), be32(0));
+    return udp({ from: destination, to: source, sport: destinationPort, dport: sourcePort, payload });
+  };
+};
+const responseBack: Tool["reply"] =
+  (dice) =>
+  ({ source, sourcePort, destination, destinationPort, payload: asked }) => {
+    const payload = bytes(
+      asked.subarray(0, 8),
+      dice.bytes(8),
+      [33, 0x20, 34, 0x20],
+      be32(0),
+      be32(300),
+      dice.bytes(272),
+    );
+    return udp({ from: destination, to: source, sport: destinationPort, dport: sourcePort, payload });
+  };
 const openvpn: Tool[] = [
-  tool("openvpn_handshake_flood", "resets from anywhere", "anywhere", towards(1194, reset)),
-  tool("openvpn_handshake_flood", "resets of bots", [30, 800], towards(1194, reset)),
-  tool("openvpn_handshake_flood", "resets of one machine", "one", towards(1194, reset)),
+  tool("openvpn_handshake_flood", "resets from anywhere", "anywhere", towards(1194, reset), { reply: resetBack }),
+  tool("openvpn_handshake_flood", "resets of bots", [30, 800], towards(1194, reset), { reply: resetBack }),
+  tool("openvpn_handshake_flood", "resets of one machine", "one", towards(1194, reset), { reply: resetBack }),
   tool(
     "openvpn_data_flood",
     "second data version, guessed peers",
@@ -201,9 +224,9 @@ const ikeTowards =
   };
 
 const ipsec: Tool[] = [
-  tool("ike_handshake_flood", "first messages from anywhere", "anywhere", ikeTowards()),
-  tool("ike_handshake_flood", "first messages of bots", [40, 800], ikeTowards(500)),
-  tool("ike_handshake_flood", "first messages of one machine", "one", ikeTowards()),
+  tool("ike_handshake_flood", "first messages from anywhere", "anywhere", ikeTowards(), { reply: responseBack }),
+  tool("ike_handshake_flood", "first messages of bots", [40, 800], ikeTowards(500), { reply: responseBack }),
+  tool("ike_handshake_flood", "first messages of one machine", "one", ikeTowards(), { reply: responseBack }),
   tool(
     "ike_handshake_flood",
     "junk of later messages",
@@ -239,29 +262,6 @@ const ipsec: Tool[] = [
 
 /** Openings far below any flood's rate, at a server that can finish none of them, but answers as far as it may. */
 const SLOW: Partial<Tool> = { pps: [40, 250], seconds: 14 };
-/** OpenVPN answers the first hundred of ten seconds (mudp.c). */
-const resetBack: Tool["reply"] = (dice) => {
-  let answered = 0;
-  return ({ source, sourcePort, destination, destinationPort }, n) => {
-    if (n % 1000 === 0) answered = 0;
-    if (answered++ >= 100) return undefined;
-    const payload = bytes([0x40], dice.bytes(8), [1], be32(0), dice.bytes(8), be32(0));
-    return udp({ from: destination, to: source, sport: destinationPort, dport: sourcePort, payload });
-  };
-};
-const responseBack: Tool["reply"] =
-  (dice) =>
-  ({ source, sourcePort, destination, destinationPort, payload: asked }) => {
-    const payload = bytes(
-      asked.subarray(0, 8),
-      dice.bytes(8),
-      [33, 0x20, 34, 0x20],
-      be32(0),
-      be32(300),
-      dice.bytes(272),
-    );
-    return udp({ from: destination, to: source, sport: destinationPort, dport: sourcePort, payload });
-  };
 const firstMessages = towards(500, (dice) => () => {
   const size = dice.of([240], [316, 464]);
   return bytes(dice.bytes(8), new Uint8Array(8), [33, 0x20, 34, 8], be32(0), be32(size), dice.bytes(size - 28));
