@@ -74,6 +74,8 @@ export class LiveAttack {
   #openedAt: number;
   #lastOverAt: number;
   #classifiedAt: number;
+  /** When a lane was added last, until that has been looked at with its counters. */
+  #joinedAt: number | undefined;
   /** For each of its lanes, all counters as they stood before it was attacked. */
   readonly #started = new Map<LaneId, Counts>();
   /** The longest time for which it has paused. */
@@ -102,6 +104,7 @@ export class LiveAttack {
     this.#openedAt += milliseconds;
     this.#lastOverAt += milliseconds;
     this.#classifiedAt += milliseconds;
+    if (this.#joinedAt !== undefined) this.#joinedAt += milliseconds;
     this.#dated = true;
   }
 
@@ -124,6 +127,7 @@ export class LiveAttack {
     this.attack.lanes = [...this.attack.lanes, lane];
     this.attack.metrics = { ...this.attack.metrics, [lane]: metric };
     this.#lastOverAt = at;
+    this.#joinedAt = at;
     this.countFrom(lane, before);
     return this.#reclassify(at, scene, true);
   }
@@ -137,6 +141,7 @@ export class LiveAttack {
         thresholdPps: (lane) => scene.limits.of(lane).pps,
         ports: scene.ports,
       }) ?? this.summary.course;
+    this.summary.counted = this.#countedBy(scene.readings);
     this.#dateFirstPacket(at, scene.readings);
     // Over a few milliseconds a rate is mostly noise.
     if (at - scene.readings.before!.at >= PEAK_MS) {
@@ -152,7 +157,16 @@ export class LiveAttack {
       attack.lastSeenAt = at;
     }
     if (at - this.#lastOverAt >= this.#quietMs(scene)) return [this.change("ended", at)];
-    return this.#reclassify(at, scene, false);
+    const joined = this.#joinedAt !== undefined && at - this.#joinedAt >= CLASSIFY_WITHIN_MS;
+    if (joined) this.#joinedAt = undefined;
+    return this.#reclassify(at, scene, joined);
+  }
+
+  /** What each lane that samples came from has counted since it began. */
+  #countedBy(readings: Readings): Map<LaneId, number> {
+    const before = this.#started.get(this.attack.lanes[0]!);
+    const since = (lane: LaneId) => (readings.of(lane)?.packets ?? 0) - (before?.get(lane)?.packets ?? 0);
+    return new Map([...this.summary.lanes.keys()].map((lane) => [lane, since(lane)]));
   }
 
   /** What comes in pulses may pause a little longer the next time. */

@@ -2,7 +2,7 @@ import { type TrafficVerdict, VECTORS, type Vector } from "@flowtriq/protocol/ve
 import { weighContradictions } from "./contradictions.ts";
 import { type Evidence, isUnfinished } from "./evidence.ts";
 import type { Summary } from "./features.ts";
-import { grouped, split } from "./groups.ts";
+import { grouped, packetsOf, split } from "./groups.ts";
 import type { Kind } from "./kinds.ts";
 import { type Picture, pictureOf } from "./picture.ts";
 import { signatures } from "./signatures.ts";
@@ -85,6 +85,7 @@ const mass = ({ picture, score }: Candidate) => picture.packets / (1 + Math.exp(
 
 function weighAll(summary: Summary): Candidate[] {
   const groups = grouped(summary);
+  const all = packetsOf(summary.kept);
   const best = new Map<string, Candidate>();
   for (const vector of VECTORS) {
     const { kinds, weigh } = signatures[vector];
@@ -96,11 +97,12 @@ function weighAll(summary: Summary): Candidate[] {
       present.length === 1 ? groups.get(key)!.samples : present.flatMap((kind) => groups.get(kind)!.samples);
     const packets = present.reduce((sum, kind) => sum + groups.get(kind)!.packets, 0);
     const parts = split(samples).map((part) => {
-      const picture = pictureOf(summary, part, (packets * part.length) / samples.length);
+      const shown = { packets: (packets * packetsOf(part)) / packetsOf(samples), all };
+      const picture = pictureOf(summary, part, shown);
       const evidence = weigh(picture, summary);
       return { vector, picture, evidence, score: evidence.reduce((sum, { weight }) => sum + weight, 0) };
     });
-    const found = parts.sort((a, b) => b.score - a.score)[0]!;
+    const found = ownedPieces(summary, parts.sort((a, b) => b.score - a.score)[0]!);
     const rival = best.get(key);
     if (!rival || found.score > rival.score) best.set(key, found);
   }
@@ -113,9 +115,24 @@ function contradicted(summary: Summary): Candidate[] {
   if (!found) return [];
   const { vector, samples, share, of } = found;
   const evidence = weighContradictions(found);
-  const picture = pictureOf(summary, samples, share * of);
+  // What was sampled of sessions stands for as much as these samples of it do.
+  const packets = (packetsOf(samples) * share * of) / samples.length;
+  const picture = pictureOf(summary, samples, { packets, all: packets + packetsOf(summary.kept) });
   return [{ vector, picture, evidence, score: evidence.reduce((sum, { weight }) => sum + weight, 0) }];
 }
+
+/** Later pieces of answers that began elsewhere are of that reflection. */
+function ownedPieces({ context }: Summary, found: Candidate): Candidate {
+  const { samples } = found.picture;
+  if (found.vector !== "udp_fragment_flood" || !context.pieces) return found;
+  const sources = new Set(samples.map(({ source }) => source));
+  const owner = context.pieces.ownerOf(sources, samples.at(-1)!.at);
+  if (!owner) return found;
+  const text = `${owner.known} of ${sources.size} senders also began answers, of ${owner.vector}`;
+  const evidence = [...found.evidence, { weight: OWNED, text }];
+  return { ...found, vector: owner.vector, evidence, score: found.score + OWNED };
+}
+const OWNED = 2;
 
 const STORM_KINDS: ReadonlySet<Kind> = new Set(["wireguard_handshake", "openvpn_handshake", "ike_handshake"]);
 const STORM_CLIENTS = 20;

@@ -8,6 +8,7 @@ import { courseOf } from "./course.ts";
 import { type SampleContext, Summary } from "./features.ts";
 import { type Limit, Limits } from "./limits.ts";
 import type { Packet } from "./packet.ts";
+import { Pieces } from "./pieces.ts";
 import { type Counts, type LaneRate, type Reading, Readings } from "./readings.ts";
 import { Starvations } from "./starvation.ts";
 import { judge, Suspicion } from "./suspicion.ts";
@@ -42,7 +43,7 @@ export class Detector {
   readonly #starvations: Starvations;
 
   constructor(options: DetectorOptions) {
-    this.#options = options;
+    this.#options = { ...options, samples: { ...options.samples, pieces: new Pieces() } };
     this.#limits = new Limits(options.policy, options.baselines);
     this.#starvations = new Starvations(options.ports);
   }

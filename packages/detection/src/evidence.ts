@@ -1,5 +1,6 @@
 import type { Summary } from "./features.ts";
 import type { Kind } from "./kinds.ts";
+import { portFor } from "./lanes.ts";
 import type { Address } from "./packet.ts";
 import type { Picture } from "./picture.ts";
 
@@ -18,7 +19,7 @@ export const when = (applies: boolean, weight: number, text?: string): Evidence[
 
 /** A rate trip of the kernel brought these samples: that alone makes an attack likelier. */
 export const isLive = (summary: Summary) => summary.lanes.size > 0;
-export const hasLane = (summary: Summary, end: string) => [...summary.lanes].some((lane) => lane.endsWith(end));
+export const hasLane = (summary: Summary, end: string) => [...summary.lanes.keys()].some((lane) => lane.endsWith(end));
 
 /**
  * Handshakes whose server could answer hardly any: genuine clients are answered, however many come back at once, unless it
@@ -42,9 +43,15 @@ export const flagrant = ({ course }: Summary): Evidence[] =>
         },
       ];
 
+/** Far more packets came than were looked at: they may have more sources than are known. */
+const isSampled = (p: Picture) => p.packets > p.samples.length * 1.5;
+const senders = (p: Picture) => `${isSampled(p) ? "at least " : ""}${many(p.sources, "source")}`;
+
 /** Floods come from many places or made-up ones; conversations from few. */
 export function crowd(p: Picture, few: number): Evidence[] {
-  const text = `${many(p.packets, "packet")} from ${p.sources} sources, ${p.perSource.toFixed(1)} each`;
+  const text = isSampled(p)
+    ? `${many(p.packets, "packet")}, in ${p.samples.length} samples of them ${p.sources} sources`
+    : `${many(p.packets, "packet")} from ${p.sources} sources, ${p.perSource.toFixed(1)} each`;
   return first(
     p.sources >= 20 && [2.2, text],
     p.sources >= 8 && [1.6, text],
@@ -82,10 +89,23 @@ export const isScan = (p: Picture) => p.sources <= 3 && p.targets >= 5 && p.targ
 const scan = (p: Picture): Evidence[] =>
   when(isScan(p), -5, `${many(p.sources, "source")} tried ${p.targets} addresses and ports: a scan`);
 
+/** Hundreds a second with the same content: no protocol repeats itself so, and numbers in sequence forbid it. */
+export const isRepeated = (p: Picture, summary: Summary, share = 0.9) =>
+  p.topMark >= share && p.samples.length >= 32 && (isLive(summary) || (p.packets >= 200 && (p.peakPps ?? 0) >= 500));
+
+/** A VPN server asks nobody from its own port, but other servers of its kind. */
+const isAtVpn = (p: Picture, { context }: Summary) =>
+  p.samples[0]?.kind !== "ike_answer" &&
+  p.samples[0]?.kind !== "openvpn_answer" &&
+  p.topDestinationPort >= 0.8 &&
+  portFor(p.destinationPort, "udp", context.ports) !== undefined;
+
 /** Answers that nobody asked for. `surely`: content that strangers hardly ever get for honest reasons. */
 export function answers(surely: number, name: string) {
   return (p: Picture, summary: Summary): Evidence[] => {
-    const unasked = summary.context.twoWay === true || hasLane(summary, ":reflected");
+    // The kernel has looked whom we asked; a capture may have begun later.
+    const surelyUnasked = hasLane(summary, ":reflected") || isAtVpn(p, summary);
+    const unasked = summary.context.twoWay === true || surelyUnasked;
     const asks = p.samples[0]?.kind === "dns_answer" && p.samples.length >= 8;
     return [
       { weight: -1.8 + surely, text: `${many(p.packets, name)} that nobody asked for` },
@@ -94,7 +114,11 @@ export function answers(surely: number, name: string) {
       ...when(p.topDestinationPort >= 0.8 && p.sources >= 4, 1, `all meet at port ${p.destinationPort}`),
       ...when(p.abusive >= 0.3, 2, `${percent(p.abusive)} answer questions that only attackers ask`),
       ...when(asks && p.topToken >= 0.4 && p.sources >= 4, 1.5, `${percent(p.topToken)} answer the same question`),
-      ...when(asks && p.abusive < 0.2 && p.tokens > p.samples.length * 0.5, -3, `${p.tokens} different questions`),
+      ...when(
+        asks && p.abusive < 0.2 && p.tokens > p.samples.length * 0.5,
+        surelyUnasked ? -1 : -3,
+        `${p.tokens} different questions`,
+      ),
       ...when(p.meanPayload >= 400, 0.6, `${Math.round(p.meanPayload)} octets each`),
       ...when(
         p.sources <= 3 && p.packets >= 500 && (p.peakPps ?? 0) >= 1000 && (p.abusive >= 0.3 || p.meanPayload >= 300),
@@ -172,7 +196,7 @@ export function handshakes(p: Picture, summary: Summary): Evidence[] {
   const followed = followUps(p, summary);
   const hasRate = summary.context.complete === true;
   return [
-    { weight: -1.2, text: `${many(p.packets, "handshake")} from ${p.sources} sources that led to no session` },
+    { weight: -1.2, text: `${many(p.packets, "handshake")} from ${senders(p)} that led to no session` },
     ...first(
       p.sources >= 20 && [1.6],
       p.sources >= 8 && [1],
@@ -208,18 +232,20 @@ export function sessions(p: Picture, summary: Summary): Evidence[] {
   const { samples } = p;
   const reserved = samples.filter(({ token }) => token >= 0 && token < 256).length / Math.max(1, samples.length);
   const spread = samples.length >= 10 && p.tokens >= samples.length * 0.5;
+  const repeated = isRepeated(p, summary);
   const tunnels = samples[0]?.kind === "esp" || samples[0]?.kind === "ah" || samples[0]?.kind === "esp_in_udp";
   return [
-    { weight: -1.2, text: `${many(p.packets, "data packet")} of no known session, from ${p.sources} sources` },
+    { weight: -1.2, text: `${many(p.packets, "data packet")} of no known session, from ${senders(p)}` },
     ...first(p.sources >= 8 && [1.6], p.sources >= 4 && [0.7], [-1]),
     ...when(begun(p, summary) >= 0.5, -3, "their senders opened the sessions first"),
     ...when(spread, 2.8, `${p.tokens} different session numbers in ${samples.length} packets`),
     ...when(tunnels && reserved >= 0.5, 4.5, `${percent(reserved)} carry a reserved session number`),
-    ...when(p.steady >= 0.6 && p.sources < 100, -2.2, "each sender keeps to one session"),
+    ...when(repeated, 4, `${percent(p.topMark)} are the same to the octet, as no two packets of a session are`),
+    ...when(!repeated && p.steady >= 0.6 && p.sources < 100, -2.2, "each sender keeps to one session"),
     ...when(p.ordered >= 0.6, -2.5, "their counters rise as in a real session"),
     ...when(p.sources >= 8 && p.topToken >= 0.6, 1.6, `${percent(p.topToken)} share one session number`),
     ...when(
-      p.sources <= 3 && p.tokens <= 3 && reserved < 0.5,
+      !repeated && p.sources <= 3 && p.tokens <= 3 && reserved < 0.5,
       -1.5,
       `${many(p.tokens, "session")} of ${many(p.sources, "sender")}`,
     ),
@@ -234,10 +260,14 @@ export function sessions(p: Picture, summary: Summary): Evidence[] {
 /** Portless protocols whose packets name no session. */
 export function portless(p: Picture, summary: Summary): Evidence[] {
   return [
-    { weight: -1.2, text: `${many(p.packets, "packet")} from ${p.sources} senders that nothing of ours went out to` },
+    { weight: -1.2, text: `${many(p.packets, "packet")} from ${senders(p)} that nothing of ours went out to` },
     ...crowd(p, -1.8),
-    ...when(p.topMark >= 0.6 && p.samples.length >= 10, 1.2, `${percent(p.topMark)} are the same to the octet`),
+    ...first(
+      isRepeated(p, summary) && [2.8, `${percent(p.topMark)} are the same to the octet`],
+      p.topMark >= 0.6 && p.samples.length >= 10 && [1.2, `${percent(p.topMark)} are the same to the octet`],
+    ),
     ...when(p.packets < 10, -1.5),
+    ...flagrant(summary),
     ...madeUp(p),
     ...rate(p, { fast: 500, slow: 1 }),
     ...when(isLive(summary), 1.5),

@@ -13,6 +13,7 @@ import {
 } from "./kinds.ts";
 import { checkMac1, type Mac1Key } from "./mac1.ts";
 import { type Address, addressText, type Packet, PROTOCOL, prefixOf } from "./packet.ts";
+import type { Pieces } from "./pieces.ts";
 import { isSessionLane, Sequences } from "./sequences.ts";
 import { udpPayloadLength, word } from "./shapes.ts";
 
@@ -27,6 +28,8 @@ export interface SampleContext {
   complete?: boolean;
   /** Both directions of the capture, noted beforehand. */
   flows?: Flows;
+  /** First pieces of answers, wherever they went. */
+  pieces?: Pieces;
   /** The capture holds what the host sent, so what it did not ask for is known. */
   twoWay?: boolean;
 }
@@ -34,6 +37,9 @@ export interface SampleContext {
 /** One kept sample: a packet boiled down to what the signatures look at. */
 export interface Sample {
   kind: Kind;
+  lane: LaneId | undefined;
+  /** How many packets on the wire it stands for; `grouped` fills it in. */
+  packets: number;
   at: number;
   source: Address;
   destination: Address;
@@ -90,8 +96,10 @@ export class Summary {
   samples = 0;
   explained = 0;
   course: Course | undefined;
-  /** Lanes that the packets were counted in, where the caller said. */
-  readonly lanes = new Set<LaneId>();
+  /** Packets added by the lane that they were counted in, where the caller said. */
+  readonly lanes = new Map<LaneId, number>();
+  /** What the lanes have counted meanwhile, where somebody knows: a lane of few hands up as many samples as one of many. */
+  counted: ReadonlyMap<LaneId, number> | undefined;
   readonly totals = new Map<Kind, number>();
   /** Explained packets by kind. */
   readonly genuine = new Map<Kind, number>();
@@ -126,33 +134,37 @@ export class Summary {
     }
     const hash = hashAddress(packet.source) & 0x7fff;
     this.#seen[hash >> 3]! |= 1 << (hash & 7);
-    if (lane) this.lanes.add(lane);
+    if (lane) this.lanes.set(lane, (this.lanes.get(lane) ?? 0) + 1);
     const { flows, ports } = this.context;
     const kind = kindOf(packet, ports, lane);
     if (kind === "wireguard_data" && this.#receiverIndices.size < MAX_KEYS) {
       this.#receiverIndices.add(word(packet.payload, 4));
     }
-    if (lane && isSessionLane(lane)) this.sequences.add(packet, ports, () => this.#sampleOf(packet, at, kind));
+    if (lane && isSessionLane(lane)) this.sequences.add(packet, ports, () => this.#sampleOf(packet, at, kind, lane));
     if ((lane && isProved(lane, packet, kind)) || flows?.explains(packet)) {
       this.explained++;
       this.genuine.set(kind, (this.genuine.get(kind) ?? 0) + 1);
       return;
     }
     this.totals.set(kind, (this.totals.get(kind) ?? 0) + 1);
+    const begun = packet.moreFragments && packet.fragmentOffset === 0 ? vectorOfAnswer[kind] : undefined;
+    if (begun) this.context.pieces?.note(packet.source, begun, at);
     // An even spread without randomness: which samples stay is decided by a hash of their order.
     if (((Math.imul(order, 0x9e3779b1) >>> 12) & (this.#stride - 1)) !== 0) return;
-    this.kept.push(this.#sampleOf(packet, at, kind));
+    this.kept.push(this.#sampleOf(packet, at, kind, lane));
     if (this.kept.length < MAX_SAMPLES) return;
     this.#stride *= 2;
     this.kept = this.kept.filter((_, i) => i % 2 === 0);
   }
 
-  #sampleOf(packet: Packet, at: number, kind: Kind): Sample {
+  #sampleOf(packet: Packet, at: number, kind: Kind, lane: LaneId | undefined): Sample {
     const { payload } = packet;
     const tcp = packet.protocol === PROTOCOL.tcp && packet.transport;
     const question = kind === "dns_answer" ? dnsQuestion(payload) : undefined;
     return {
       kind,
+      lane,
+      packets: 1,
       at,
       source: packet.source,
       destination: packet.destination,
@@ -187,6 +199,12 @@ export class Summary {
   /** Unexplained packets of a kind, all that came. */
   total(kind: Kind): number {
     return this.totals.get(kind) ?? 0;
+  }
+  /** How many packets on the wire one that was added from this lane stands for. */
+  weightOf(lane: LaneId | undefined): number {
+    const added = lane === undefined ? undefined : this.lanes.get(lane);
+    const counted = lane === undefined ? undefined : this.counted?.get(lane);
+    return added === undefined || counted === undefined ? 1 : Math.max(1, counted / added);
   }
   get unexplained(): number {
     return this.samples - this.explained;

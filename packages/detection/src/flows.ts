@@ -75,15 +75,15 @@ export class Flows {
     const quoted = quotedPacket(packet);
     if (quoted) return this.#sides.has(keyOf(quoted, false)) || this.#sides.has(keyOf(quoted, true));
     if (isEchoReply(packet)) return this.#sides.get(keyOf(packet, true))?.spoke ?? false;
-    // Neighbour discovery and its kin keep to the link.
-    return packet.ttl === 255 || packet.ttl === 1;
+    // Neighbour discovery and its kin keep to the link (RFC 4861 11.2, RFC 2710 3, RFC 1256 3).
+    return (packet.ttl === 255 || packet.ttl === 1) && isOfLink(packet);
   }
 }
 
 function noteSegment(side: Side, packet: Packet): void {
   const { tcpFlags, tcpSequence, tcpAcknowledgement } = packet;
   const syn = (tcpFlags & TCP.syn) !== 0;
-  if (syn && !(tcpFlags & TCP.ack)) side.opened = true;
+  if (syn && !(tcpFlags & (TCP.ack | TCP.rst | TCP.fin))) side.opened = true;
   if (!syn && !(tcpFlags & TCP.rst) && tcpFlags & TCP.ack) side.spoke = true;
   if (side.packets > 0 && !(tcpFlags & TCP.rst)) {
     const step = (tcpSequence - side.sequence) >>> 0;
@@ -122,6 +122,8 @@ export function isIkeAnswer(message: Uint8Array): boolean {
   return exchange === 5 ? payload === 11 : answered && payload === 1;
 }
 
+const isOfLink = ({ family, icmpType }: Packet) =>
+  family === 6 ? (icmpType >= 130 && icmpType <= 137) || icmpType === 143 : icmpType === 9 || icmpType === 10;
 const isEchoRequest = (packet: Packet) => packet.transport && packet.icmpType === (packet.family === 4 ? 8 : 128);
 export const isEchoReply = (packet: Packet) => packet.transport && packet.icmpType === (packet.family === 4 ? 0 : 129);
 

@@ -14,26 +14,35 @@ export function grouped(summary: Summary): Groups {
   for (const sample of summary.kept) {
     const group = groups.get(sample.kind);
     if (group) group.samples.push(sample);
-    else groups.set(sample.kind, { samples: [sample], packets: summary.total(sample.kind) });
+    else groups.set(sample.kind, { samples: [sample], packets: 0 });
   }
+  for (const [kind, { samples }] of groups) {
+    // Of a kind not all are kept, and a kind may come in several lanes.
+    const kept = summary.total(kind) / samples.length;
+    for (const sample of samples) sample.packets = kept * summary.weightOf(sample.lane);
+  }
+  for (const group of groups.values()) group.packets = packetsOf(group.samples);
   behindNat(groups);
   unknownService(groups);
   likeAnswers(groups);
   spokenProtocols(groups);
   rolledFlags(groups);
   laterPieces(groups);
+  firstPieces(groups);
   // Closed ports of reflectors answer the same forged SYNs with RST.
   if ((groups.get("rst")?.packets ?? 0) < (groups.get("synack")?.packets ?? 0))
     move(groups, "rst", "synack", () => true);
   return groups;
 }
 
+export const packetsOf = (samples: readonly Sample[]) => samples.reduce((sum, { packets }) => sum + packets, 0);
+
 /** Moves samples to another group, or out of them all, with their part of the packets. */
 function move(groups: Groups, from: Kind, to: Kind | undefined, which: (sample: Sample) => boolean): void {
   const group = groups.get(from);
   const moved = group?.samples.filter(which) ?? [];
   if (!group || moved.length === 0) return;
-  const packets = (group.packets * moved.length) / group.samples.length;
+  const packets = (group.packets * packetsOf(moved)) / packetsOf(group.samples);
   if (to !== undefined) {
     const target = groups.get(to) ?? { samples: [], packets: 0 };
     groups.set(to, { samples: [...target.samples, ...moved], packets: target.packets + packets });
@@ -136,6 +145,13 @@ function laterPieces(groups: Groups): void {
     owner.packets += fragments.packets;
     groups.delete("fragment");
   }
+}
+
+/** What begins datagrams whose later pieces flood us belongs to them. */
+function firstPieces(groups: Groups): void {
+  if (!groups.has("fragment")) return;
+  for (const kind of ["udp", "service_answer"] as const)
+    move(groups, kind, "fragment", (sample) => sample.moreFragments);
 }
 
 /** Samples of one source from which it counts as heavy, if it also sends this many times what the others do. */

@@ -47,7 +47,8 @@ export const KINDS = [
 export type Kind = (typeof KINDS)[number];
 
 export function kindOf(packet: Packet, ports: readonly VpnPort[], lane?: LaneId): Kind {
-  if (packet.fragmentOffset > 0) return "fragment";
+  // Pieces of large pings; of what else a piece is part, nobody can tell.
+  if (packet.fragmentOffset > 0) return isIcmp(packet) ? "icmp" : "fragment";
   switch (packet.protocol) {
     case PROTOCOL.udp:
       return packet.transport ? udpKind(packet, ports) : "udp";
@@ -66,6 +67,8 @@ export function kindOf(packet: Packet, ports: readonly VpnPort[], lane?: LaneId)
       return lane === "host:fragment" ? "fragment" : "protocol";
   }
 }
+
+const isIcmp = ({ protocol }: Packet) => protocol === PROTOCOL.icmp || protocol === PROTOCOL.icmp6;
 
 function tcpKind({ tcpFlags }: Packet): Kind {
   // The two highest bits are ECN's (RFC 3168).
@@ -96,7 +99,7 @@ function udpKind(packet: Packet, ports: readonly VpnPort[]): Kind {
 
 /** The services whose answer a datagram could be if it came from their port, as bits; for finding those behind a NAT. */
 export function resembledAnswers(packet: Packet): number {
-  if (packet.payload.length < 4) return 0;
+  if (packet.payload.length < 4 || isFilled(packet)) return 0;
   return ANSWERS.reduce((bits, [kind, , fits], i) => {
     // Half of all datagrams have an NTP mode and version: only its rarer messages count here.
     const loose = kind !== "ntp_answer" || isNtpControl(packet);
@@ -320,6 +323,7 @@ function vpnKind(packet: Packet, declared: VpnPort | undefined): Kind | undefine
     const opens = word(message, IKE.responderSpiAt) === 0 && word(message, IKE.responderSpiAt + 4) === 0;
     return opens ? "ike_handshake" : "ike_control";
   }
+  if (isText(packet)) return undefined;
   if (protocol === "openvpn" || (protocol === undefined && packet.destinationPort === 1194)) {
     const shape = shapes.openvpn(packet);
     return shape === "malformed" ? undefined : `openvpn_${shape}`;
@@ -333,6 +337,30 @@ function vpnKind(packet: Packet, declared: VpnPort | undefined): Kind | undefine
   return undefined;
 }
 
+const FIRST = { least: 16, most: 64 };
+
+/** One octet again and again. */
+function isFilled({ payload }: Packet): boolean {
+  const end = Math.min(payload.length, FIRST.most);
+  for (let at = 1; at < end; at++) if (payload[at] !== payload[0]) return false;
+  return end >= FIRST.least;
+}
+
+/**
+ * One octet again and again, or nothing but letters: what tools fill datagrams with. One octet makes a message of OpenVPN, four
+ * make one of ESP, but what follows is never this.
+ */
+function isText(packet: Packet): boolean {
+  const { payload } = packet;
+  const end = Math.min(payload.length, FIRST.most);
+  if (end < FIRST.least) return false;
+  for (let at = 0; at < end; at++) {
+    const octet = payload[at]!;
+    if ((octet < 32 || octet > 126) && octet !== 9 && octet !== 10 && octet !== 13) return isFilled(packet);
+  }
+  return true;
+}
+
 /** A client's hard reset on a port that nobody declared: the lengths and packet ids of plain, tls-auth and tls-crypt. */
 function isClientReset(packet: Packet): boolean {
   const { payload } = packet;
@@ -344,7 +372,8 @@ function isClientReset(packet: Packet): boolean {
 }
 
 /** The name of an ordinary protocol that a plain datagram speaks, or undefined. Only shapes that random bytes rarely have. */
-export function ordinaryProtocol({ payload, sourcePort, destinationPort, payloadLength }: Packet): string | undefined {
+export function ordinaryProtocol(packet: Packet): string | undefined {
+  const { payload, sourcePort, destinationPort, payloadLength } = packet;
   const first = payload[0] ?? 0;
   const head = word(payload, 0);
   if (payload.length < 4) return undefined;
@@ -356,7 +385,8 @@ export function ordinaryProtocol({ payload, sourcePort, destinationPort, payload
   // Long header with a known version, or a short header to or from the usual port (RFC 9000 17).
   const version = word(payload, 1);
   if (first >= 0xc0 && (version === 1 || version === 0x6b3343cf || version >>> 8 === 0xff0000)) return "quic";
-  if (first >= 0x40 && first < 0x80 && (destinationPort === 443 || sourcePort === 443)) return "quic";
+  const short = first >= 0x40 && first < 0x80 && payloadLength > 20 && !isText(packet);
+  if (short && (destinationPort === 443 || sourcePort === 443)) return "quic";
   if (first >= 20 && first <= 25 && (payload[1] === 0xfe || payload[1] === 1) && payload[2]! >= 0xfc) return "dtls";
   if (head === 0x54539af0 || head === 0x5453f09f) return "tailscale";
   if ((first === 0x80 || first === 0x90) && payloadLength >= 20) return "rtp";

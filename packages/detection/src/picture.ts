@@ -56,8 +56,12 @@ export interface Picture {
   pps: number | undefined;
 }
 
-/** `packets`: how many all of them stand for. */
-export function pictureOf(summary: Summary, samples: readonly Sample[], packets: number): Picture {
+/** `packets`: how many all of them stand for; `all`: how many all unexplained samples do. */
+export function pictureOf(
+  summary: Summary,
+  samples: readonly Sample[],
+  { packets, all }: { packets: number; all: number },
+): Picture {
   const n = Math.max(1, samples.length);
   const bySource = new Map<Address, number>();
   const ports = new Tally();
@@ -132,7 +136,7 @@ export function pictureOf(summary: Summary, samples: readonly Sample[], packets:
   return {
     packets: Math.round(packets),
     samples,
-    share: packets / Math.max(1, summary.unexplained),
+    share: packets / Math.max(1, all),
     sources: bySource.size,
     perSource: n / Math.max(1, bySource.size),
     light: light / n,

@@ -9,6 +9,7 @@ import {
   handshakes,
   hasLane,
   isLive,
+  isRepeated,
   isScan,
   lone,
   madeUp,
@@ -65,8 +66,7 @@ export const signatures = {
           p.empty >= 0.5 && p.samples.length >= 8 && [2.5, `${percent(p.empty)} are empty`],
           p.topMark >= 0.5 && p.samples.length >= 8 && [2.2, `${percent(p.topMark)} have the same content`],
         ),
-        // A protocol may repeat a message, but not hundreds of times a second.
-        ...when(p.topMark >= 0.9 && p.packets >= 200 && (p.peakPps ?? 0) >= 200, 1.5),
+        ...when(isRepeated(p, summary), 1.5),
         ...first(
           p.speaks >= 0.5 && [-1, `they look like ${p.spoken}`],
           p.heads3 >= 0.6 &&
@@ -108,6 +108,7 @@ export const signatures = {
     weigh: (p, summary) => [
       { weight: -1, text: `${many(p.packets, "IP fragment")} of packets that were never begun here` },
       ...crowd(p, -2.5),
+      ...when(isRepeated(p, summary, 0.5), 2.6, `${percent(p.topMark)} have the same content`),
       ...when(p.packets < 10, -1.5),
       ...madeUp(p),
       ...rate(p, { fast: 200, slow: 1 }),
@@ -198,12 +199,14 @@ export const signatures = {
     kinds: ["echo", "icmp", "icmp_error"],
     weigh: (p, summary) => {
       const errors = p.samples.filter(({ kind }) => kind === "icmp_error").length / Math.max(1, p.samples.length);
+      // Systems send few errors a second (RFC 1812 4.3.2.8).
+      const fast = isLive(summary) || (p.peakPps ?? 0) >= 1000;
       const pings = p.sources <= 3 && (p.peakPps ?? 1000) < 30;
       return [
         { weight: -1.2, text: `${many(p.packets, "ICMP packet")} that answer nothing of ours` },
         ...crowd(p, 0),
-        ...when(errors >= 0.5 && p.share < 0.6, -4, "mostly errors, which accompany other floods"),
-        ...when(errors >= 0.5 && p.share >= 0.6, -1),
+        ...when(errors >= 0.5 && p.share < 0.25, -4, "mostly errors, which accompany other floods"),
+        ...when(errors >= 0.5 && p.share >= 0.25 && !fast, -1),
         ...when((p.peakPps ?? 0) >= 1000, 1.2),
         ...when(pings, -3.5, "a few pings"),
         ...when(p.topMark >= 0.5 || p.meanPayload >= 200, 0.6, `${Math.round(p.meanPayload)} octets each`),

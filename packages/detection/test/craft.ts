@@ -46,7 +46,9 @@ function ip4(header: Ip, protocol: number, payload: Uint8Array): Uint8Array {
 }
 
 function ip6(header: Ip, protocol: number, payload: Uint8Array): Uint8Array {
-  const groups = (address: Address) => [...(address as string)].flatMap((unit) => be16(unit.charCodeAt(0)));
+  // Unit by unit: two of them may look like one character.
+  const groups = (address: Address) =>
+    Array.from({ length: 8 }, (_, i) => be16((address as string).charCodeAt(i))).flat();
   const offset = header.fragmentOffset ?? 0;
   const split = offset > 0 || header.moreFragments;
   const extension = split
