@@ -67,9 +67,9 @@ module.exports = {
     },
     {
       name: "bun-in-one-module",
-      comment: "Everything that touches Bun stays in the agent's netlink module.",
+      comment: "Everything that touches Bun stays in the agent's libc module.",
       severity: "error",
-      from: { path: "^(apps|packages)/[^/]+/src/", pathNot: "^packages/agent/src/netlink\\.ts$|^packages/lab/" },
+      from: { path: "^(apps|packages)/[^/]+/src/", pathNot: "^packages/agent/src/libc\\.ts$|^packages/lab/" },
       to: { path: "^bun(:|$)" },
     },
     {
