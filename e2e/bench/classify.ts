@@ -45,7 +45,9 @@ const live = (list: readonly Named[]) => list.map(({ live }) => live);
 const sets = { corpus: live(real), generated, both: [...live(real), ...generated] };
 
 console.log(`Captures of the corpus: ${attacks.length + unnamed.length} attacks, ${legitimate.length} legitimate.`);
-console.log(`  none of them was used in tuning by itself; see packages/detection/test/README.md`);
+console.log(
+  "  Weights and confidence were fitted on generated traffic alone; but what these attacks look like was known, and tests hold them.",
+);
 for (const { name, slow, live, whole } of attacks) {
   console.log(
     `  ${name.padEnd(42)} ${said(live).padEnd(34)} all that arrived: ${said(whole)}${slow ? "   (below every threshold at its own pace)" : ""}`,
@@ -56,7 +58,7 @@ for (const { name, label } of unnamed)
 const wrongly = legitimate.filter(({ live, whole }) => live.found !== "legitimate" || whole.found !== "legitimate");
 console.log(`  legitimate captures called an attack: ${wrongly.length} of ${legitimate.length}   bar: 0`);
 console.log(
-  `\nGenerated: ${tools.length} runs of tools (test/tools, "sealed" parameters; "tried" ones were looked at in tuning), the node's way;`,
+  `\nGenerated: ${tools.length} runs of tools (test/tools, "sealed" parameters, told as sums only; "tried" ones were looked at one by one), the node's way;`,
 );
 console.log(
   `  ${cases.length} cases of the held-out half of test/world.ts (weights and confidence were fitted on the other half), by classify alone.`,

@@ -79,15 +79,17 @@ export interface Run {
 
 const START = Date.UTC(2026, 4, 3, 12);
 
-/** Every tool once for each seed, in IPv4 and IPv6 by turns. */
-export function* runs(split: Split, seeds: number): Generator<Run> {
+/** Every tool once for each seed, in IPv4 and IPv6 by turns; `every`: only one in so many. */
+export function* runs(split: Split, seeds: number, every = 1): Generator<Run> {
   for (let seed = 1; seed <= seeds; seed++) {
     for (const [order, tool] of single.entries()) {
+      if (order % every !== 0) continue;
       const dice = new Dice(seed * 1009 + order * 7, split);
       const family = tool.family ?? ((seed + order) % 4 === 0 ? 6 : 4);
       yield { vector: tool.vector, name: tool.name, seed, packets: play(dice, family, [tool]) };
     }
     for (const [order, [one, two]] of PAIRS.entries()) {
+      if (order % every !== 0) continue;
       const dice = new Dice(seed * 1013 + order * 11, split);
       const pick = (vector: string) => dice.any(single.filter((tool) => tool.vector === vector && aimsAtHost(tool)));
       const share = 0.35 + dice.unit() * 0.3;
