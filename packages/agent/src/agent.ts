@@ -19,6 +19,7 @@ import type { Sample } from "./nflog-message.ts";
 import { ObservationClock } from "./observe.ts";
 import { Protection } from "./protection.ts";
 import { startRecording } from "./recording.ts";
+import { CURIOUS_MS, PEACE_MS, rhythmOf, SIEGE_MS } from "./rhythm.ts";
 import { newId, type Sink } from "./sink.ts";
 import type { StateDir } from "./state.ts";
 import { SteadyClock } from "./steady.ts";
@@ -30,12 +31,6 @@ import { publicKeys } from "./vpn/wireguard.ts";
 import { warmUp } from "./warm-up.ts";
 import { Witness } from "./witness.ts";
 
-/** The counters are read once a second in peace (the kernel's rate trips wake us meanwhile) and ten times in war. */
-const PEACE_MS = 1_000;
-const WAR_MS = 100;
-/** An attack that goes on needs less: its rules stand, and its end is a matter of seconds. */
-const SIEGE_MS = 250;
-const CURIOUS_MS = 20;
 const TUNNELS_PEACE_MS = 2_000;
 const TUNNELS_WAR_MS = 1_000;
 const SAVE_MS = 600_000;
@@ -44,12 +39,6 @@ const RELEASE_PEACE_MS = 60_000;
 /** The first seconds touch code that is not needed again. */
 const FIRST_RELEASE_MS = 10_000;
 const SNAPLEN = 192;
-
-/** In peace a reading falls just behind each full second, so that observations are whole seconds. */
-function untilNextSecond(): number {
-  const left = PEACE_MS - (Date.now() % PEACE_MS);
-  return (left <= WAR_MS ? left + PEACE_MS : left) + 2;
-}
 
 export type AgentOptions = {
   config: AgentConfig;
@@ -297,8 +286,7 @@ export class Agent {
   }
 
   #rhythm(): number {
-    if (!this.#detector.alert) return untilNextSecond();
-    return this.#detector.busy(this.#clock.now()) ? WAR_MS : SIEGE_MS;
+    return rhythmOf({ alert: this.#detector.alert, busy: () => this.#detector.busy(this.#clock.now()) });
   }
 
   #schedule(after = this.#rhythm()): void {

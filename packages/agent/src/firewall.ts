@@ -1,7 +1,7 @@
 import type { Counts, LaneCount } from "@flowtriq/detection/detect";
 import type { HostFacts } from "@flowtriq/mitigation/facts";
 import { lanesOf } from "@flowtriq/mitigation/lanes";
-import { type Lease, leasesOf } from "@flowtriq/mitigation/leases";
+import { type Lease, leaseSets, leasesOf } from "@flowtriq/mitigation/leases";
 import { mitigationOf } from "@flowtriq/mitigation/mitigations";
 import {
   arrivedCounter,
@@ -35,6 +35,7 @@ export class Firewall {
   #facts: HostFacts;
   #lanes: LaneId[];
   #held: Lease[] = [];
+  #leaseSets = new Set<string>();
 
   constructor(facts: HostFacts) {
     this.#facts = facts;
@@ -57,6 +58,7 @@ export class Firewall {
   load(facts: HostFacts = this.#facts, { rebind = false } = {}): void {
     this.#facts = { ...facts, hook: hookOf(facts) };
     this.#lanes = lanesOf(this.#facts.ports);
+    this.#leaseSets = leaseSets(this.#facts);
     const script = toNftables(this.#facts);
     // On some kernels the chain went with its last device.
     if (rebind && this.#tried(`${toUnhooking(this.#table)}${script}`)) return;
@@ -146,7 +148,8 @@ export class Firewall {
   /** Makes the kernel's leases those of the plan, in one transaction. */
   apply(plan: Plan, leaseSeconds: number): void {
     const wanted = leasesOf(plan, this.#facts, leaseSeconds);
-    const gone = this.#held.filter(({ set }) => !wanted.some((lease) => lease.set === set));
+    // What a table of other facts had would fail the whole transaction; its leases run out.
+    const gone = this.#held.filter(({ set }) => this.#leaseSets.has(set) && !wanted.some((lease) => lease.set === set));
     this.#held = wanted;
     try {
       this.#socket.lease([...wanted, ...gone.map(({ set }) => ({ set, elements: [] }))]);

@@ -38,8 +38,6 @@ const isHandshake = (lane: LaneId) => portOf(lane) !== undefined && lane.endsWit
 
 /** Enters the chain of a lane. */
 export const toLane = (lane: LaneId): string => `goto l_${nameOf(lane)}`;
-/** And of a data lane that may be leased: see `portChains`. */
-export const toLeasedData = (lane: LaneId): string => `goto e_${nameOf(lane)}`;
 const enterLease = (lane: LaneId) => `meta nfproto vmap @${leaseMap(lane)}`;
 
 /** Counters of a lane, and its dead-man switch: each element is the lease of one address family; when it runs out the lane is open again. */
@@ -87,9 +85,9 @@ export function laneChains(lane: LaneId, facts: HostFacts): Chain[] {
 
 const isUdpData = (lane: LaneId) => isData(lane) && portOf(lane)?.transport === "udp";
 
-/** The data lane's chain that looks for a lease, where there can be one. */
+/** Enters the chain of a data lane that looks for a lease, where there can be one: see `portChains`. */
 export const leasedData = (lane: LaneId, facts: HostFacts): string =>
-  mitigationOf(lane, facts) ? toLeasedData(lane) : toLane(lane);
+  mitigationOf(lane, facts) ? `goto e_${nameOf(lane)}` : toLane(lane);
 
 const sample = (lane: LaneId, facts: HostFacts, share: number, burst: number) =>
   `limit rate ${Math.max(1, Math.floor(facts.samplesPerSecond * share))}/second burst ${burst} packets ` +

@@ -1,6 +1,6 @@
 import { VpnPort } from "@flowtriq/protocol/lane";
 import { expect, test } from "vitest";
-import { leasesOf } from "./leases.ts";
+import { leaseSets, leasesOf } from "./leases.ts";
 import { NO_PLAN } from "./plan.ts";
 
 const wireguard = VpnPort.parse({ port: 51820, transport: "udp", protocol: "wireguard" });
@@ -52,4 +52,13 @@ test("what is judged behind connection tracking passes ingress and is dropped th
   expect(tracked.get("v_host_udp")?.[0]?.chain).toBe("q_host_udp");
   expect(tracked.get("t_host_udp")?.[0]?.chain).toBe("m_host_udp");
   expect(of({ armed: ["host:udp"] }).has("t_host_udp")).toBe(false);
+});
+
+test("sets for leases are those of the host as it is: behind connection tracking only where there is any", () => {
+  const sets = [...leaseSets(context)];
+  expect(sets).toEqual(
+    expect.arrayContaining(["ports", "v_udp_51820_malformed", "f_udp_51820_malformed", "v_host_udp"]),
+  );
+  expect(sets).not.toContain("t_host_udp");
+  expect([...leaseSets({ ...context, conntrack: true })]).toContain("t_host_udp");
 });

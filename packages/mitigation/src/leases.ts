@@ -1,5 +1,6 @@
 import { type LaneId, type VpnPort, vpnLane } from "@flowtriq/protocol/lane";
-import { type MitigationContext, mitigationOf } from "./mitigations.ts";
+import { lanesOf } from "./lanes.ts";
+import { firstAidOf, type MitigationContext, mitigationOf } from "./mitigations.ts";
 import {
   budgetChain,
   firstAidSet,
@@ -39,6 +40,14 @@ export function leasesOf(
     ...plan.firstAid.map((lane) => both(firstAidSet(lane))),
     ...(ports.length > 0 ? [{ set: PORT_MAP, elements: ports }] : []),
   ];
+}
+
+/** Names of all sets and maps that a table of these facts has for leases. */
+export function leaseSets(context: MitigationContext): Set<string> {
+  const lanes = lanesOf(context.ports);
+  const armed = lanes.filter((lane) => mitigationOf(lane, context));
+  const all = { armed, watched: [], firstAid: lanes.filter(firstAidOf) };
+  return new Set(leasesOf(all, context, 0).map(({ set }) => set));
 }
 
 /** Which chain sorts the packets of each UDP port: it is another one while strangers are dropped, and while sessions have budgets. */

@@ -99,7 +99,7 @@ const VPN: Record<VpnLaneClass, (port: VpnPort) => LaneMitigation | undefined> =
           ...handshakeRules(PACES.disguised),
         }
       : {
-          words: `Drop what is no ${PROTOCOL_WORDS[port.protocol]} message on ${port.port}, unless its sender is a known peer`,
+          words: `Drop what is no ${PROTOCOL_WORDS[port.protocol]} message on ${port.port}${port.strictness === "strict" ? "" : ", unless its sender is a known peer"}`,
           rules: ["drop"],
         },
 };
