@@ -10,15 +10,15 @@ import type { TakePacket } from "./nflog-message.ts";
 
 /**
  * The kernel records at most 20 packets a second and 5 at once, so these are the last 15 s of traffic at its busiest. Samples of
- * attacks cannot push them out: those have a ring of their own, for the 2.5 s that may pass until they are written, at 200 a second
+ * attacks cannot push them out: those have a ring of their own, for the 3 s that may pass until they are written, at 200 a second
  * and 200 at once.
  */
 const RECORDED_PACKETS = 320;
-const SAMPLED_PACKETS = 768;
+const SAMPLED_PACKETS = 832;
 /** Where hardly anything arrives the ring reaches back for minutes: a capture begins no earlier than this. */
 const BEFORE_MS = 30_000;
 /** The kernel gathers recorded packets for a second, and a reading may be late: until then their order is open. */
-const SETTLED_MS = 1_500;
+const SETTLED_MS = 2_000;
 const WRITE_MS = 1_000;
 /** At most 7 MB, and half an hour of attack: what comes later shows nothing new. */
 const MAX_PACKETS = 50_000;

@@ -82,3 +82,33 @@ test("a reader begins where it is told to, waits for what is younger, and counts
   expect(ports(reader.read(FOREVER, ALL).bytes)).toEqual([5, 6, 7, 8]);
   expect(reader.missed).toBe(2);
 });
+
+test("what another CPU hands over late is put where it belongs, each packet once, whoever reads meanwhile", () => {
+  const delays = fc.array(fc.record({ at: fc.nat(3_000), late: fc.nat(400) }), { maxLength: 80 });
+  fc.assert(
+    fc.property(delays, fc.integer({ min: 1, max: 100 }), fc.nat(5), (packets, slots, readEvery) => {
+      const ring = new PacketRing(slots, 64);
+      const reader = new RingReader([ring], 0);
+      const read: Uint8Array[] = [];
+      const arrivals = packets
+        .map(({ at, late }, n) => ({ at, n, arrives: at + late }))
+        .sort((a, b) => a.arrives - b.arrives);
+      for (const [index, { at, n, arrives }] of arrivals.entries()) {
+        put(ring, at, n);
+        if (readEvery > 0 && index % readEvery === 0) read.push(reader.read(arrives - 400, ALL).bytes);
+      }
+      read.push(reader.read(FOREVER, ALL).bytes);
+      const records = read.flatMap(opened);
+      const times = records.map(({ at }) => at);
+      expect(times).toEqual([...times].sort((a, b) => a - b));
+      expect(times.length + reader.missed).toBe(packets.length);
+      expect(new Set(read.flatMap(ports)).size).toBe(times.length);
+    }),
+  );
+});
+
+test("a clock that was set back moves nothing", () => {
+  const ring = new PacketRing(4, 64);
+  for (const [n, at] of [10_000, 10_001, 2, 3, 4].entries()) put(ring, at, n);
+  expect(ports(new RingReader([ring], 0).read(FOREVER, ALL).bytes)).toEqual([1, 2, 3, 4]);
+});

@@ -1,9 +1,12 @@
 import { headerLength, lengthOnWire } from "./headers.ts";
 import { PCAP_RECORD_BYTES, putRecordHead } from "./pcap.ts";
 
+/** Two CPUs that receive at the same time hand their packets over in any order. Larger steps back are the clock's. */
+const OUT_OF_ORDER_MS = 500;
+
 /**
  * The last so many packets, cut to their headers, as records of a pcap in one block of memory that is made once: putting a packet
- * in leaves no garbage. Packets are counted from 0; the oldest are overwritten.
+ * in leaves no garbage. Packets are counted from 0 in the order of their times; the oldest are overwritten.
  */
 export class PacketRing {
   readonly #slots: number;
@@ -14,6 +17,7 @@ export class PacketRing {
   readonly #times: Float64Array;
   readonly #head = { at: 0, captured: 0, wireLength: 0 };
   #next = 0;
+  #sealed = 0;
 
   /** `slots` packets of at most `snapLength` octets each. */
   constructor(slots: number, snapLength: number) {
@@ -36,7 +40,7 @@ export class PacketRing {
 
   /**
    * Keeps the packet in `bytes[from, to)`, which begins with its IP header: its headers and `payloadBytes` more. `cut`: it was longer.
-   * What is not IP is not kept.
+   * What is not IP is not kept. A packet that came a little earlier than its predecessors is put before them, unless they are sealed.
    */
   put(at: number, bytes: Uint8Array, from: number, to: number, cut: boolean, payloadBytes: number): void {
     const headers = headerLength(bytes, from, to);
@@ -45,12 +49,32 @@ export class PacketRing {
     head.at = at;
     head.wireLength = lengthOnWire(bytes, from, to, cut);
     head.captured = Math.min(headers + payloadBytes, to - from, head.wireLength, this.#snapLength);
-    const slot = this.#next % this.#slots;
+    const slot = this.#placeFor(at) % this.#slots;
     const offset = slot * this.#slotBytes;
     putRecordHead(this.#view, offset, head, "micro");
     for (let n = 0; n < head.captured; n++) this.#bytes[offset + PCAP_RECORD_BYTES + n] = bytes[from + n]!;
     this.#times[slot] = at;
     this.#next += 1;
+  }
+
+  /** Somebody has read the packets before `n`: their numbers stay as they are. */
+  seal(n: number): void {
+    this.#sealed = Math.max(this.#sealed, n);
+  }
+
+  /** The number of a packet of this time, the later ones moved up by one. */
+  #placeFor(at: number): number {
+    const last = this.#times[(this.#next + this.#slots - 1) % this.#slots]!;
+    if (at >= last || last - at > OUT_OF_ORDER_MS) return this.#next;
+    // The slot of the oldest packet is the one that the last will have.
+    const first = Math.max(this.#sealed, this.#next - this.#slots + 1, 0);
+    let n = this.#next;
+    for (; n > first && this.timeOf(n - 1) > at; n--) {
+      const [from, to] = [(n - 1) % this.#slots, n % this.#slots];
+      this.#times[to] = this.#times[from]!;
+      this.#bytes.copyWithin(to * this.#slotBytes, from * this.#slotBytes, (from + 1) * this.#slotBytes);
+    }
+    return n;
   }
 
   /** When packet `n` came, epoch milliseconds. */
@@ -82,8 +106,7 @@ export class RingReader {
   }
 
   /**
-   * The records that came before `until` and have not been read, those of all rings by their times, at most `limit`. Each ring must be in
-   * order of time by itself.
+   * The records that came before `until` and have not been read, those of all rings by their times, at most `limit`.
    */
   read(until: number, limit: number): { bytes: Uint8Array; packets: number; firstAt: number | undefined } {
     const records: Uint8Array[] = [];
@@ -99,6 +122,7 @@ export class RingReader {
       records.push(record);
       size += record.length;
     }
+    for (const [index, ring] of this.#rings.entries()) ring.seal(this.#at[index]!);
     const bytes = new Uint8Array(size);
     let offset = 0;
     for (const record of records) {
