@@ -33,14 +33,17 @@ export class Firewall {
   readonly #table: string;
   readonly #socket: NftSocket;
   #facts: HostFacts;
-  #lanes: LaneId[];
+  #lanes: LaneId[] = [];
+  /** The names of what is read every second, made once. */
+  #counted: { lane: LaneId; arrived: string; dropped: string }[] = [];
+  #hook: HostFacts["hook"] | undefined;
   #held: Lease[] = [];
   #leaseSets = new Set<string>();
 
   constructor(facts: HostFacts) {
     this.#facts = facts;
     this.#table = facts.table;
-    this.#lanes = lanesOf(facts.ports);
+    this.#count(facts);
     this.#socket = new NftSocket(facts.table);
   }
 
@@ -56,8 +59,9 @@ export class Firewall {
    * its interfaces anew, in the same transaction: an ingress hook dies with its device, and a chain that stands keeps its own.
    */
   load(facts: HostFacts = this.#facts, { rebind = false } = {}): void {
-    this.#facts = { ...facts, hook: hookOf(facts) };
-    this.#lanes = lanesOf(this.#facts.ports);
+    this.#hook ??= hookOf(facts);
+    this.#facts = { ...facts, hook: this.#hook };
+    this.#count(this.#facts);
     this.#leaseSets = leaseSets(this.#facts);
     const script = toNftables(this.#facts);
     // On some kernels the chain went with its last device.
@@ -69,6 +73,11 @@ export class Firewall {
       if (!(error instanceof Problem) || !this.exists()) throw error;
       nft(["-f", "-"], `${toRemoval(this.#table)}${script}`);
     }
+  }
+
+  #count({ ports }: HostFacts): void {
+    this.#lanes = lanesOf(ports);
+    this.#counted = this.#lanes.map((lane) => ({ lane, arrived: arrivedCounter(lane), dropped: droppedCounter(lane) }));
   }
 
   #tried(script: string): boolean {
@@ -96,14 +105,14 @@ export class Firewall {
     const values = this.#counters();
     if (!values || values.size === 0) return undefined;
     const counts = new Map<LaneId, LaneCount>();
-    for (const lane of this.#lanes) {
-      const arrived = values.get(arrivedCounter(lane)) ?? NOTHING;
-      const dropped = values.get(droppedCounter(lane)) ?? NOTHING;
+    for (const { lane, arrived, dropped } of this.#counted) {
+      const come = values.get(arrived) ?? NOTHING;
+      const gone = values.get(dropped) ?? NOTHING;
       counts.set(lane, {
-        packets: arrived.packets,
-        bytes: arrived.bytes,
-        dropped: dropped.packets,
-        droppedBytes: dropped.bytes,
+        packets: come.packets,
+        bytes: come.bytes,
+        dropped: gone.packets,
+        droppedBytes: gone.bytes,
         finished: 0,
       });
     }

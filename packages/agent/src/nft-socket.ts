@@ -22,14 +22,27 @@ import {
 
 export type CounterValue = { packets: number; bytes: number };
 
+/** A counter's message: what it begins with, how long it is, and where its values stand from its start. */
+type Place = { name: string; head: Buffer; size: number; bytesAt: number; packetsAt: number; value: CounterValue };
+
+/** Behind the netlink header comes one of four bytes: family, version, resource (nfgenmsg). */
+const ATTRIBUTES_AT = 20;
+const COUNT_BYTES = 8;
+
+/** 53 bits of packets last for decades at any rate a machine can see. */
+const readCount = (buffer: Buffer, at: number) => buffer.readUInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4);
+
+const isAt = (buffer: Buffer, at: number, wanted: Buffer) =>
+  buffer.compare(wanted, 0, wanted.length, at, at + wanted.length) === 0;
+
 /** One table's counters and leases over one socket: reading all counters costs tens of microseconds whatever its sets hold. */
 export class NftSocket {
   readonly #fd = open(2000);
   readonly #buffer = Buffer.alloc(1 << 17);
   readonly #table: string;
   #sequence = 1;
-  /** Names by their place in the kernel's answer, which hardly ever changes: what is read ten times a second should leave no garbage. */
-  readonly #names: { name: string; bytes: Buffer }[] = [];
+  /** Counters by their place in the kernel's answer, which hardly ever changes. */
+  readonly #places: Place[] = [];
   readonly #values = new Map<string, CounterValue>();
 
   constructor(table: string) {
@@ -49,48 +62,53 @@ export class NftSocket {
       attribute(3, be32(OBJECT_COUNTER)),
     ]);
     fs.writeSync(this.#fd, request);
-    const buffer = this.#buffer;
-    let place = 0;
-    this.#receive(sequence, "reading counters", (start, end) => {
-      let name = "";
-      let packets = 0;
-      let bytes = 0;
-      eachAttribute(buffer, start + 20, end, (type, from, to) => {
-        if (type === 2) name = this.#nameAt(place++, from, to - 1);
-        else if (type === 4)
-          eachAttribute(buffer, from, to, (inner, at, until) => {
-            if (until - at < 8) return;
-            // 53 bits of packets last for decades at any rate a machine can see.
-            const value = buffer.readUInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4);
-            if (inner === 1) bytes = value;
-            else if (inner === 2) packets = value;
-          });
-      });
-      const value = this.#values.get(name);
-      if (value) {
-        value.packets = packets;
-        value.bytes = bytes;
-      } else this.#values.set(name, { packets, bytes });
-    });
-    if (this.#values.size !== place) {
+    let count = 0;
+    this.#receive(sequence, "reading counters", (start, end) => this.#takeCounter(count++, start, end));
+    if (this.#values.size !== count) {
       // The table was loaded anew with fewer counters: what is not answered any more is forgotten.
-      const answered = new Set(this.#names.slice(0, place).map(({ name }) => name));
+      const answered = new Set(this.#places.slice(0, count).map(({ name }) => name));
       for (const name of this.#values.keys()) if (!answered.has(name)) this.#values.delete(name);
     }
     return this.#values;
   }
 
+  /** One counter of an answer. Hundreds a reading, ten readings a second: one that looks as it did is read where it was found then. */
+  #takeCounter(index: number, start: number, end: number): void {
+    const buffer = this.#buffer;
+    let place = this.#places[index];
+    if (!place || place.size !== end - start || !isAt(buffer, start + ATTRIBUTES_AT, place.head)) {
+      place = this.#placeOf(start, end);
+      this.#places[index] = place;
+    }
+    place.value.bytes = readCount(buffer, start + place.bytesAt);
+    place.value.packets = readCount(buffer, start + place.packetsAt);
+  }
+
+  /** Where the name and the two values stand in a counter's message. */
+  #placeOf(start: number, end: number): Place {
+    const buffer = this.#buffer;
+    let name = "";
+    let [bytesAt, packetsAt] = [0, 0];
+    eachAttribute(buffer, start + ATTRIBUTES_AT, end, (type, from, to) => {
+      if (type === 2) name = buffer.toString("latin1", from, to - 1);
+      else if (type === 4)
+        eachAttribute(buffer, from, to, (inner, at, until) => {
+          if (until - at < COUNT_BYTES) return;
+          if (inner === 1) bytesAt = at - start;
+          else if (inner === 2) packetsAt = at - start;
+        });
+    });
+    // All that comes before the values and between them is the same in the next answer, or the place is looked for again.
+    if (bytesAt === 0 || packetsAt <= bytesAt) throw new Error("reading counters: the kernel answers in another form");
+    const value = this.#values.get(name) ?? { packets: 0, bytes: 0 };
+    this.#values.set(name, value);
+    const head = Buffer.from(buffer.subarray(start + ATTRIBUTES_AT, start + bytesAt));
+    return { name, head, size: end - start, bytesAt, packetsAt, value };
+  }
+
   /** What `counters` answered last. */
   get last(): ReadonlyMap<string, Readonly<CounterValue>> {
     return this.#values;
-  }
-
-  #nameAt(place: number, from: number, to: number): string {
-    const known = this.#names[place];
-    if (known && this.#buffer.compare(known.bytes, 0, known.bytes.length, from, to) === 0) return known.name;
-    const name = this.#buffer.toString("latin1", from, to);
-    this.#names[place] = { name, bytes: Buffer.from(name, "latin1") };
-    return name;
   }
 
   /**

@@ -136,7 +136,7 @@ export class Protection {
         }),
       );
       this.#plan = plan(this.#policy, attacks, this.#facts);
-      this.#firewall.apply(this.#plan, this.#policy.leaseSeconds);
+      this.#guard.own(() => this.#firewall.apply(this.#plan, this.#policy.leaseSeconds));
       this.#renewedAt = clock.now();
       // Rules come first, then those whom they might have forgotten.
       if (this.#plan.armed.length > 0) this.#peers.remember(this.#renewedAt, this.#plan.armed);

@@ -48,6 +48,8 @@ const fromCode = (code: number) => (code === 0 ? 0 : 2 ** (code / STEPS) - 1);
 
 /** One lane's: typed arrays that are changed in place, since this happens for every lane every second. */
 class LaneBaseline {
+  /** Usual rates that leave the threshold at its floor. */
+  readonly #least: Rates;
   readonly state = new Float64Array(STATE_LENGTH);
   readonly week = new Uint16Array(HOURS * 2);
   /** What the hour of `#usualHour` is expected to be, and what is usual now. */
@@ -55,33 +57,37 @@ class LaneBaseline {
   readonly #usual = { pps: 0, bps: 0 };
   #usualHour = Number.NaN;
 
-  learn(at: number, rates: Rates, seconds: number, least: Rates): void {
+  constructor(lane: LaneId) {
+    this.#least = floorOf(lane).unlearned;
+  }
+
+  learn(at: number, rates: Rates, seconds: number): void {
     const { state } = this;
     state[PENDING]! += rates.pps * seconds;
     state[PENDING + 1]! += rates.bps * seconds;
     state[PENDING_SECONDS]! += seconds;
     state[LEARNED_AT] = at;
-    if (state[PENDING_SECONDS]! >= FOLD_SECONDS || state[SECONDS]! < YOUNG_SECONDS) this.#fold(at, least);
+    if (state[PENDING_SECONDS]! >= FOLD_SECONDS || state[SECONDS]! < YOUNG_SECONDS) this.#fold(at);
   }
 
   /** The same object each time. */
-  usual(at: number, least: Rates): Rates {
+  usual(at: number): Rates {
     const hour = Math.floor(at / HOUR_MS);
-    if (hour !== this.#usualHour) this.#lookUp(hour, least);
+    if (hour !== this.#usualHour) this.#lookUp(hour);
     return this.#usual;
   }
 
-  #fold(at: number, least: Rates): void {
+  #fold(at: number): void {
     const { state } = this;
     const hour = Math.floor(at / HOUR_MS);
     if (state[HOUR] !== hour) this.#closeHour(hour);
     const seconds = state[PENDING_SECONDS]!;
-    this.#learnOne(0, seconds, this.#reach(0, least.pps));
-    this.#learnOne(1, seconds, this.#reach(1, least.bps));
+    this.#learnOne(0, seconds, this.#reach(0));
+    this.#learnOne(1, seconds, this.#reach(1));
     state[PENDING] = state[PENDING + 1] = state[PENDING_SECONDS] = 0;
     state[HOUR_SECONDS]! += seconds;
     state[SECONDS] = Math.min(state[SECONDS]! + seconds, 2 * DAY_SECONDS);
-    this.#lookUp(hour, least);
+    this.#lookUp(hour);
   }
 
   #learnOne(metric: 0 | 1, seconds: number, reach: number): void {
@@ -96,19 +102,20 @@ class LaneBaseline {
   }
 
   /** The most that counts: what was never seen before is held to what cannot raise a threshold above its floor. */
-  #reach(metric: 0 | 1, least: number): number {
+  #reach(metric: 0 | 1): number {
     if (this.state[SECONDS]! < COLD_SECONDS) return Number.POSITIVE_INFINITY;
+    const least = metric === 0 ? this.#least.pps : this.#least.bps;
     return Math.max(least, GROWTH * (this.#expected[metric] || 2 ** this.state[DAY + metric]! - 1));
   }
 
-  #lookUp(hour: number, least: Rates): void {
+  #lookUp(hour: number): void {
     if (hour !== this.#usualHour) {
       this.#usualHour = hour;
       for (const metric of [0, 1]) this.#expected[metric] = this.#expectedAt(metric, hour);
     }
     const { state } = this;
-    this.#usual.pps = Math.max(this.#expected[0]!, Math.min(state[FAST]!, this.#reach(0, least.pps)));
-    this.#usual.bps = Math.max(this.#expected[1]!, Math.min(state[FAST + 1]!, this.#reach(1, least.bps)));
+    this.#usual.pps = Math.max(this.#expected[0]!, Math.min(state[FAST]!, this.#reach(0)));
+    this.#usual.bps = Math.max(this.#expected[1]!, Math.min(state[FAST + 1]!, this.#reach(1)));
   }
 
   /** What this hour of the week was, or the one before or after it: people and summer time keep no strict hours. */
@@ -154,7 +161,7 @@ export class Baselines {
     if (!isRecord(lanes)) return baselines;
     for (const [lane, kept] of Object.entries(lanes).slice(0, MAX_LANES)) {
       const id = LaneId.safeParse(lane);
-      const read = id.success ? readLane(kept) : undefined;
+      const read = id.success ? readLane(id.data, kept) : undefined;
       if (id.success && read) baselines.#lanes.set(id.data, read);
     }
     return baselines;
@@ -166,16 +173,16 @@ export class Baselines {
     let baseline = this.#lanes.get(lane);
     if (!baseline) {
       if (this.#lanes.size >= MAX_LANES) return;
-      baseline = new LaneBaseline();
+      baseline = new LaneBaseline(lane);
       this.#lanes.set(lane, baseline);
     }
-    baseline.learn(at, rates, seconds, floorOf(lane).unlearned);
+    baseline.learn(at, rates, seconds);
   }
 
   /** Usual rates of a lane at this time, to be multiplied by the policy's sensitivity; the same object each time. */
   usual(at: number, lane: LaneId): Readonly<Rates> {
     const baseline = this.#lanes.get(lane);
-    return baseline ? baseline.usual(at, floorOf(lane).unlearned) : NOTHING;
+    return baseline ? baseline.usual(at) : NOTHING;
   }
 
   /** When something was learned last; 0: never. */
@@ -207,12 +214,12 @@ const rounded = (value: number) => Math.round(value * 1000) / 1000;
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-function readLane(kept: unknown): LaneBaseline | undefined {
+function readLane(lane: LaneId, kept: unknown): LaneBaseline | undefined {
   if (!isRecord(kept) || !Array.isArray(kept.state) || typeof kept.week !== "string") return undefined;
   const week = fromBase64(kept.week);
   const whole = kept.state.length === STATE_LENGTH && kept.state.every((value) => Number.isFinite(value) && value >= 0);
   if (!whole || week?.length !== HOURS * 4) return undefined;
-  const baseline = new LaneBaseline();
+  const baseline = new LaneBaseline(lane);
   baseline.state.set(kept.state as number[]);
   for (let i = 0; i < HOURS * 2; i++) baseline.week[i] = week[i * 2]! | (week[i * 2 + 1]! << 8);
   return baseline;

@@ -131,6 +131,7 @@ export class Detector {
   }
 
   #isCalm(lane: LaneId): boolean {
+    if (this.#live.size === 0) return !this.#suspicions.has(lane);
     return !this.#suspicions.has(lane) && !this.#live.get(targetOf(lane))?.attack.lanes.includes(lane);
   }
 
@@ -269,7 +270,7 @@ export class Detector {
 
   /** Looks at one lane's rate: learns it, or keeps an eye on it. */
   #watch(at: number, lane: LaneId, rate: LaneRate, before: Reading): Change[] {
-    if (this.#live.get(targetOf(lane))?.attack.lanes.includes(lane)) return [];
+    if (this.#live.size > 0 && this.#live.get(targetOf(lane))?.attack.lanes.includes(lane)) return [];
     const limit = this.threshold(lane);
     const over = rate.pps > limit.pps || rate.bps > limit.bps;
     const suspicion = this.#suspicions.get(lane);

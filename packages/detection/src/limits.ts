@@ -24,10 +24,14 @@ const LARGE_PACKET_BITS = 12_000;
 /** What rang the bell and was genuine may grow by this before it is looked at again, and only for so long. */
 const SILENCE = { growth: 1.5, ms: 60_000, deafMs: 15_000 };
 
+/** A limit, when it was last right, and the usual rates that it was made from. */
+type Kept = Limit & { at: number; fromPps: number; fromBps: number; learned: boolean };
+const NOTHING_KNOWN = { fromPps: Number.NaN, fromBps: Number.NaN, learned: false };
+
 /** Thresholds of all lanes at the time of the last reading: from policy, floors and what is usual. */
 export class Limits {
   readonly #baselines: Baselines;
-  readonly #limits = new Map<LaneId, Limit & { at: number }>();
+  readonly #limits = new Map<LaneId, Kept>();
   readonly #silenced = new Map<LaneId, { pps: number; bps: number; since: number }>();
   #policy: Policy;
   /** The time of the last reading; before there is one, when something was learned last. */
@@ -43,12 +47,24 @@ export class Limits {
   of(lane: LaneId): Limit {
     let limit = this.#limits.get(lane);
     if (!limit) {
-      limit = { pps: 0, bps: 0, usualPps: 0, bell: { pps: 0, burst: 0 }, at: Number.NaN };
+      limit = { pps: 0, bps: 0, usualPps: 0, bell: { pps: 0, burst: 0 }, at: Number.NaN, ...NOTHING_KNOWN };
       this.#limits.set(lane, limit);
     }
-    if (limit.at !== this.at) this.#fill(lane, limit);
+    if (limit.at !== this.at && this.#isStale(lane, limit)) this.#fill(lane, limit);
     limit.at = this.at;
     return limit;
+  }
+
+  /** Baselines move once in ten seconds; between that, and while nothing is silenced, a limit stays what it is. */
+  #isStale(lane: LaneId, limit: Kept): boolean {
+    const usual = this.#baselines.usual(this.at, lane);
+    const learned = this.#baselines.isLearned(lane);
+    if (usual.pps === limit.fromPps && usual.bps === limit.fromBps && learned === limit.learned)
+      return this.#silenced.has(lane);
+    limit.fromPps = usual.pps;
+    limit.fromBps = usual.bps;
+    limit.learned = learned;
+    return true;
   }
 
   set policy(policy: Policy) {

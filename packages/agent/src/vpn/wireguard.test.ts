@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseEndpoint, parseUapi } from "./wireguard.ts";
+import { handshakesIn, parseEndpoint, parseUapi } from "./wireguard.ts";
 
 test("endpoints are those that the kernel's sets can hold", () => {
   expect(parseEndpoint("192.0.2.1:51820")).toEqual({ address: "192.0.2.1", port: 51820 });
@@ -22,4 +22,12 @@ test("peers are read from wireguard-go's answer", () => {
       { publicKey: "bb", endpoint: undefined, latestHandshake: 0, receivedBytes: 0 },
     ],
   });
+});
+
+test("the handshakes that are counted are those of the peers that are read", () => {
+  const peer = (key: string, at: number) =>
+    `public_key=${key}\nlast_handshake_time_sec=${at}\nlast_handshake_time_nsec=9\nrx_bytes=7\n`;
+  const answer = `private_key=00\nlisten_port=51820\n${peer("aa", 1_700_000_000)}${peer("bb", 0)}${peer("cc", 5)}errno=0\n\n`;
+  expect(handshakesIn(answer)).toEqual(parseUapi("wg0", answer).peers.map(({ latestHandshake }) => latestHandshake));
+  expect(handshakesIn("errno=0\n\n")).toEqual([]);
 });

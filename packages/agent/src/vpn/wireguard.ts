@@ -30,35 +30,46 @@ const run = promisify(execFile);
 export const wireguard: TunnelSource = {
   key: "wireguard",
   async count(nowSeconds) {
-    const interfaces = all(await survey());
-    if (interfaces.length === 0) return undefined;
-    return interfaces.reduce((sum, { peers }) => sum + peers.filter((peer) => isLive(peer, nowSeconds)).length, 0);
+    const counts = all(
+      await survey(
+        (_, answer) => handshakesIn(answer).filter((at) => isLive(at, nowSeconds)).length,
+        ({ peers }) => peers.filter(({ latestHandshake }) => isLive(latestHandshake, nowSeconds)).length,
+      ),
+    );
+    return counts.length === 0 ? undefined : counts.reduce((sum, one) => sum + one, 0);
   },
   async peers(nowSeconds) {
     const interfaces = await wireguardInterfaces();
     return interfaces.flatMap(({ peers }) =>
-      peers.flatMap((peer) => (peer.endpoint && isLive(peer, nowSeconds) ? [peer.endpoint] : [])),
+      peers.flatMap(({ endpoint, latestHandshake }) =>
+        endpoint && isLive(latestHandshake, nowSeconds) ? [endpoint] : [],
+      ),
     );
   },
   close() {},
 };
 
-const isLive = (peer: WireguardPeer, nowSeconds: number) =>
-  peer.latestHandshake > 0 && nowSeconds - peer.latestHandshake < SESSION_SECONDS;
+const isLive = (latestHandshake: number, nowSeconds: number) =>
+  latestHandshake > 0 && nowSeconds - latestHandshake < SESSION_SECONDS;
 
 /** Those WireGuard interfaces of this network namespace that can be read. */
-export const wireguardInterfaces = async (): Promise<WireguardInterface[]> => (await survey()).found;
+export const wireguardInterfaces = async (): Promise<WireguardInterface[]> =>
+  (await survey(parseUapi, (found) => found)).found;
 
-type Survey = { found: WireguardInterface[]; unread: string[] };
+type Survey<T> = { found: T[]; unread: string[] };
 
-function all({ found, unread }: Survey): WireguardInterface[] {
+function all<T>({ found, unread }: Survey<T>): T[] {
   if (unread.length === 0) return found;
   throw new Unreadable(
     `WireGuard on ${unread.slice(0, 4).join(", ")} does not answer: are its daemon and wireguard-tools in order?`,
   );
 }
 
-async function survey(): Promise<Survey> {
+/** Each interface as a socket's answer or the kernel's says it; `read` takes the first, `take` the second. */
+async function survey<T>(
+  read: (name: string, answer: string) => T,
+  take: (found: WireguardInterface) => T,
+): Promise<Survey<T>> {
   const names = interfaceNames();
   const sockets = names.filter((name) => fs.existsSync(`${SOCKET_DIR}/${name}.sock`));
   const answers = await Promise.all(sockets.map(askSocket));
@@ -67,7 +78,10 @@ async function survey(): Promise<Survey> {
   const others = names.filter((name) => !sockets.includes(name));
   const kernel = hasKernelWireguard() ? await askWg() : [];
   return {
-    found: [...userspace, ...(kernel ?? []).filter(({ name }) => others.includes(name))],
+    found: [
+      ...userspace.map(({ name, answer }) => read(name, answer)),
+      ...(kernel ?? []).filter(({ name }) => others.includes(name)).map(take),
+    ],
     unread: [...silent, ...(kernel ? [] : others.filter(isKernelWireguard))],
   };
 }
@@ -86,25 +100,35 @@ const isKernelWireguard = (name: string) => lines(`/sys/class/net/${name}/uevent
 const hasKernelWireguard = () => fs.existsSync("/sys/module/wireguard") || fs.existsSync("/proc/sys/net/wireguard");
 
 /** Asks wireguard-go and its kin over their socket: no process is started (WireGuard cross-platform interface). */
-function askSocket(name: string): Promise<WireguardInterface | undefined> {
+function askSocket(name: string): Promise<{ name: string; answer: string } | undefined> {
   return new Promise((resolve) => {
     let answer = "";
     const socket = net.createConnection(`${SOCKET_DIR}/${name}.sock`);
-    const finish = (found: WireguardInterface | undefined) => {
+    const finish = (found?: { name: string; answer: string }) => {
       socket.destroy();
       resolve(found);
     };
-    socket.setTimeout(1_000, () => finish(undefined));
-    socket.on("error", () => finish(undefined));
+    socket.setTimeout(1_000, () => finish());
+    socket.on("error", () => finish());
     socket.on("connect", () => socket.write("get=1\n\n"));
     socket.setEncoding("latin1");
     socket.on("data", (chunk) => {
       answer += chunk;
-      if (answer.length > MAX_ANSWER) finish(undefined);
-      else if (answer.endsWith("\n\n")) finish(parseUapi(name, answer));
+      if (answer.length > MAX_ANSWER) finish();
+      else if (answer.endsWith("\n\n")) finish({ name, answer });
     });
     socket.on("close", () => resolve(undefined));
   });
+}
+
+/** Of each peer the time of its last handshake: all that is asked every other second, of thousands of peers. */
+export function handshakesIn(answer: string): number[] {
+  const KEY = "\nlast_handshake_time_sec=";
+  const found: number[] = [];
+  for (let at = answer.indexOf(KEY); at >= 0; at = answer.indexOf(KEY, at + KEY.length)) {
+    found.push(Number(answer.slice(at + KEY.length, answer.indexOf("\n", at + KEY.length))));
+  }
+  return found;
 }
 
 export function parseUapi(name: string, answer: string): WireguardInterface {
