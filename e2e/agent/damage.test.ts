@@ -97,6 +97,15 @@ describe.skipIf(!isRoot)("whatever is done to it, the protection comes back by i
     expect(agent.events().filter(({ event }) => event === "attack.started")).toHaveLength(1);
   });
 
+  test("a processor that others have taken does not hold it up: all its threads go before theirs", async () => {
+    agent = await startAgent(lab, QUICK);
+    const tasks = `/proc/${agent.pid}/task`;
+    // Field 19 of proc(5)'s stat, behind a name that may hold anything.
+    const niceness = (task: string) =>
+      Number(/.*\) (?:\S+ ){16}(\S+)/.exec(fs.readFileSync(`${tasks}/${task}/stat`, "utf8"))![1]);
+    expect([...new Set(fs.readdirSync(tasks).map(niceness))]).toEqual([-15]);
+  });
+
   test("an interface that goes down and up again is still watched", async () => {
     agent = await startAgent(lab, QUICK);
     await ip(["link set eth0 down", "link set eth0 up"], lab.concentrator.namespace);

@@ -11,6 +11,7 @@ import { Sink } from "./sink.ts";
 import { Spool } from "./spool.ts";
 import { StateDir } from "./state.ts";
 import type { StatusReport } from "./status.ts";
+import { goBeforeOthers } from "./system.ts";
 import { enroll, Uplink } from "./uplink.ts";
 
 /** SIGTERM must be answered within 5 s; what could not be reported by then waits in the spool. */
@@ -20,6 +21,7 @@ const ENROL_RETRY_MS = 10_000;
 /** Runs until told to stop. Resolves with the exit code. */
 export async function run(configFile: string | undefined, eventsFile: string | undefined): Promise<number> {
   const config = readConfig(configFile);
+  goBeforeOthers();
   const state = new StateDir(config.stateDir);
   const service = config.service ?? state.readService();
   const spool = service ? new Spool(state.file("events.spool")) : undefined;

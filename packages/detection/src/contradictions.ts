@@ -39,6 +39,8 @@ const WINDOW = 8_192;
 const AHEAD = { perMs: 10_000, slackMs: 200 };
 /** Who sent so many packets has counted so far, whatever was reordered; the factor is for sampling's errors. */
 const STANDING = { packets: 2_000, factor: 4 };
+/** A counter that leaps so far was not seen on its way. */
+const LEAP = 65_536;
 /** Sequences that are followed at a time. */
 const MAX_RUNS = 32;
 /** This many in sequence are no chance. */
@@ -96,10 +98,9 @@ function judgeSession(name: string, session: readonly Numbered[], stands: Readon
   tell("repeated", repeated(rest, certain));
   if (rest.length < LEAST || (!certain && isMisread(rest))) return told;
   const runs = runsOf(rest);
-  for (const run of runs) {
-    const packets = packetsOf(run, stands);
-    const span = run.high - run.low + 1;
-    if (packets >= Math.max(STANDING.packets, span * STANDING.factor)) tell("standing", run.samples, span, packets);
+  for (const { samples, span } of runs.flatMap(partsOf)) {
+    const packets = packetsOf(samples, stands);
+    if (packets >= Math.max(STANDING.packets, span * STANDING.factor)) tell("standing", samples, span, packets);
   }
   const again = begunAgain(runs.filter(({ samples }) => samples.length >= RUN && rest.includes(samples[0]!)));
   const loops = again.flatMap(({ samples }) => samples);
@@ -180,13 +181,36 @@ function runsOf(session: readonly Numbered[]): Run[] {
   return runs;
 }
 
-/** Packets that a run stands for; 0 where so few samples stand for most of them that it may be chance. */
-function packetsOf({ samples }: Run, stands: ReadonlyMap<Numbered, number>): number {
+/**
+ * A run in pieces between which its counter leaps: a replay that the session's own packets follow, far ahead, stands still all the same.
+ * Of a genuine session each piece counts as far as it has packets.
+ */
+function partsOf({ samples }: Run): { samples: Numbered[]; span: number }[] {
+  const counters = samples.map(({ counter }) => counter).sort((a, b) => a - b);
+  const starts = counters.filter((counter, n) => n === 0 || counter - counters[n - 1]! > LEAP);
+  return starts.map((low, n) => {
+    const end = starts[n + 1] ?? Number.POSITIVE_INFINITY;
+    const part = samples.filter(({ counter }) => counter >= low && counter < end);
+    const high = part.reduce((most, { counter }) => Math.max(most, counter), low);
+    return { samples: part, span: high - low + 1 };
+  });
+}
+
+/**
+ * Packets that a run stands for. Where few samples stand for most of them, as after a pause of the samples, those count for no more than an
+ * eighth of the sum: the effective sample size (Kish) is eight at least, and the sum a lower bound.
+ */
+function packetsOf(samples: readonly Numbered[], stands: ReadonlyMap<Numbered, number>): number {
   const parts = samples.slice(1).map((numbered) => stands.get(numbered)!);
-  const sum = parts.reduce((a, b) => a + b, 0);
-  const squares = parts.reduce((a, b) => a + b * b, 0);
-  // Kish's effective sample size.
-  return sum * sum >= LEAST * squares ? sum : 0;
+  parts.sort((a, b) => b - a);
+  let rest = parts.reduce((a, b) => a + b, 0);
+  for (let clipped = 0; clipped < LEAST; clipped++) {
+    const most = rest / (LEAST - clipped);
+    const next = parts[clipped] ?? 0;
+    if (next <= most) return most * LEAST;
+    rest -= next;
+  }
+  return 0;
 }
 
 /** Those that count where one before them had counted that was over by then. */

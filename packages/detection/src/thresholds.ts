@@ -16,7 +16,7 @@ export type Floor = {
 
 const MBIT = 1_000_000;
 const FLOORS: Record<string, Pick<Floor, "pps" | "bps" | "burst">> = {
-  data: { pps: 50_000, bps: 1_000 * MBIT, burst: 5_000 },
+  data: { pps: 20_000, bps: 1_000 * MBIT, burst: 2_000 },
   handshake: { pps: 500, bps: 5 * MBIT, burst: 100 },
   control: { pps: 1_000, bps: 20 * MBIT, burst: 200 },
   unissued: { pps: 2_000, bps: 40 * MBIT, burst: 100 },
