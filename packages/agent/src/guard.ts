@@ -43,9 +43,19 @@ export class Guard {
    * and is looked into.
    */
   own(change: () => void): void {
-    const before = this.#mark.generation();
+    const before = this.#counted();
     change();
-    if (before === this.#generation && this.#mark.generation() === before + 1) this.#generation = before + 1;
+    if (before === this.#generation && this.#counted() === before + 1) this.#generation = before + 1;
+  }
+
+  /** The kernel's count; not a number when it is too busy to say, which must not keep rules from being armed. */
+  #counted(): number {
+    try {
+      return this.#mark.generation();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return Number.NaN;
+      throw error;
+    }
   }
 
   /** What was done since; nothing when the kernel is too busy to say. */
