@@ -36,7 +36,7 @@ export type FirstAid = { pps: number; burst: number; above: "drop" | "mitigate" 
  */
 const VPN_FIRST_AID: Partial<Record<VpnLaneClass, FirstAid>> = {
   malformed: { pps: 1_000, burst: 100, above: "drop" },
-  unissued: { pps: 5_000, burst: 100, above: "drop" },
+  unissued: { pps: 2_500, burst: 100, above: "drop" },
   handshake: { pps: 2_500, burst: 100, above: "mitigate" },
   control: { pps: 2_500, burst: 200, above: "mitigate" },
 };
