@@ -3,9 +3,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Baselines } from "@flowtriq/detection/baseline";
 import { Detector } from "@flowtriq/detection/detect";
-import { PROTOCOL, TCP } from "@flowtriq/detection/packet";
+import { addressText, PROTOCOL, TCP } from "@flowtriq/detection/packet";
 import { type CaptureOf, type Pace, paced, type Scene, sceneOf } from "@flowtriq/lab/capture";
-import { createTopology, run, type Topology } from "@flowtriq/lab/namespaces";
+import { createTopology, ip, run, type Topology } from "@flowtriq/lab/namespaces";
 import { type PlayReport, play, readyForCaptures } from "@flowtriq/lab/play";
 import { startVerdicts, type Verdicts } from "@flowtriq/lab/verdicts";
 import { BARE_HOST, type HostFacts } from "@flowtriq/mitigation/facts";
@@ -126,6 +126,14 @@ export class Stage {
   }
 
   strike = () => this.#lab.destroy();
+
+  /** Gives the concentrator the address of the capture's host: else that passes for somebody whom it only routes for. */
+  async give({ file, ports }: Source): Promise<void> {
+    const { host } = sceneOf(fs.readFileSync(file), ports);
+    if (host === undefined) return;
+    const prefix = `${addressText(host)}/${typeof host === "number" ? 32 : 128}`;
+    await ip([`addr add ${prefix} dev lo`], this.#lab.concentrator.namespace);
+  }
 
   /** Plays a capture at the compiled agent, which may enforce what it decides. */
   async enforced(source: Source, pace: Pace, rounds = 1): Promise<Outcome> {

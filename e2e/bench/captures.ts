@@ -106,6 +106,7 @@ function isGroup({ destination }: Packet): boolean {
 async function attacked(source: Source): Promise<string> {
   const stage = await Stage.set();
   try {
+    await stage.give(source);
     const once = await stage.enforced(source, OWN_PACE);
     const lasts = once.played.at(-1)?.at ?? 0;
     const rounds = Math.min(Math.ceil(SUSTAINED_MS / Math.max(lasts, 1)), Math.floor(MAX_PLAYED / once.played.length));

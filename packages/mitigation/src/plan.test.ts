@@ -16,6 +16,12 @@ test("an attack arms its lanes, and its port's other lanes of strangers, in enfo
   expect(plan(DEFAULT_POLICY, [flood], context)).toMatchObject({ armed: [], watched: lanes });
 });
 
+test("who was asked in the host's name refuses too: with the answers, refusals of no connection are dropped", () => {
+  const reflection: PlannedAttack = { ...flood, verdict: "syn_ack_reflection", lanes: ["host:synack"] };
+  expect(plan(enforce, [reflection], context).armed).toEqual(["host:synack", "host:rst"]);
+  expect(plan(enforce, [{ ...flood, lanes: ["host:rst"] }], context).armed).toEqual(["host:rst"]);
+});
+
 test("waiting for approval drops nothing", () => {
   expect(plan(Policy.parse({ mode: "approve" }), [flood], context).armed).toEqual([]);
 });

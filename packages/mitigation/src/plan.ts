@@ -1,6 +1,6 @@
 import type { AppliedMitigation } from "@flowtriq/protocol/event";
 import { isVector } from "@flowtriq/protocol/event";
-import { type LaneId, portOf, type VpnLaneClass, vpnLane } from "@flowtriq/protocol/lane";
+import { hostLane, type LaneId, portOf, type VpnLaneClass, vpnLane } from "@flowtriq/protocol/lane";
 import type { Mode, Policy } from "@flowtriq/protocol/policy";
 import type { TrafficVerdict } from "@flowtriq/protocol/vector";
 import { lanesOf } from "./lanes.ts";
@@ -61,9 +61,12 @@ export function plan(policy: Policy, attacks: PlannedAttack[], context: Mitigati
 
 /** Lanes of a VPN port that only strangers use. Junk at random falls into all of them, into some too rarely to be seen there. */
 const STRANGERS: readonly string[] = ["malformed", "unissued", "control"];
+/** Who is asked for connections in the host's name accepts some and refuses others. */
+const [ACCEPTED, REFUSED] = [hostLane("synack"), hostLane("rst")];
 
 function withSiblings(lanes: LaneId[], { ports }: MitigationContext): LaneId[] {
   const siblings = lanes.flatMap((lane) => {
+    if (lane === ACCEPTED) return [REFUSED];
     const port = portOf(lane);
     if (port?.transport !== "udp" || !STRANGERS.includes(lane.slice(lane.lastIndexOf(":") + 1))) return [];
     return STRANGERS.map((cls) => vpnLane(port, cls as VpnLaneClass));
