@@ -36,7 +36,8 @@ export class Firewall {
   #lanes: LaneId[] = [];
   /** The names of what is read every second, made once. */
   #counted: { lane: LaneId; arrived: string; dropped: string }[] = [];
-  #hook: HostFacts["hook"] | undefined;
+  /** Tried once. A kernel that seemed to lack the hook is asked again: an interface may just have gone. */
+  #takesIngress = false;
   #held: Lease[] = [];
   #leaseSets = new Set<string>();
 
@@ -59,8 +60,8 @@ export class Firewall {
    * its interfaces anew, in the same transaction: an ingress hook dies with its device, and a chain that stands keeps its own.
    */
   load(facts: HostFacts = this.#facts, { rebind = false } = {}): void {
-    this.#hook ??= hookOf(facts);
-    this.#facts = { ...facts, hook: this.#hook };
+    this.#facts = { ...facts, hook: this.#takesIngress ? "ingress" : hookOf(facts) };
+    this.#takesIngress ||= this.#facts.hook === "ingress";
     this.#count(this.#facts);
     this.#leaseSets = leaseSets(this.#facts);
     const script = toNftables(this.#facts);
