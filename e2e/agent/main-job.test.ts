@@ -275,6 +275,12 @@ describe.skipIf(!isRoot)("on a WireGuard concentrator with two clients", () => {
     await run(lab.concentrator.namespace, ["nft", "flush", "ruleset"]);
     await agent.waitFor("agent.warning", ({ code }) => code === "table_removed");
     expect(await tableStands(lab)).toBe(true);
+    // It is read as it was before: what it counts and drops is known, and it is not missed again.
+    const attack = await flood(lab, { attack: "udp_random", pps: 20_000, seconds: 2, port: 51820 });
+    await attack.result;
+    expect((await agent.waitFor("attack.ended", undefined, 20_000)).droppedPackets).toBeGreaterThan(10_000);
+    const missed = agent.events().filter((event) => event.event === "agent.warning" && event.code === "table_removed");
+    expect(missed).toHaveLength(1);
   });
 
   test.each([

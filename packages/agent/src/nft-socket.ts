@@ -66,7 +66,8 @@ export class NftSocket {
     this.#receive(sequence, "reading counters", (start, end) => this.#takeCounter(count++, start, end));
     if (this.#values.size !== count) {
       // The table was loaded anew with fewer counters: what is not answered any more is forgotten.
-      const answered = new Set(this.#places.slice(0, count).map(({ name }) => name));
+      this.#places.length = count;
+      const answered = new Set(this.#places.map(({ name }) => name));
       for (const name of this.#values.keys()) if (!answered.has(name)) this.#values.delete(name);
     }
     return this.#values;
